@@ -1,0 +1,50 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Modules stand in floors: a target may depend only on targets above it in this list.
+let package = Package(
+  name: "Martlet",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Martlet", targets: ["Martlet"]),
+    .library(name: "MartletData", targets: ["MartletData"]),
+    .executable(name: "martlet", targets: ["MartletCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    // C: the kernel runtime, and the one place that sees libtcc.
+    .target(name: "CMartletRuntime", path: "Runtime", exclude: ["tests", "Makefile"]),
+    .target(name: "CTinyCC", linkerSettings: [.linkedLibrary("tcc"), .linkedLibrary("dl")]),
+
+    // The compiler, ground floor first.
+    .target(name: "MartletIR"),
+    .target(name: "MartletLoops", dependencies: ["MartletIR"]),
+    .target(name: "MartletOps", dependencies: ["MartletIR", "MartletLoops"]),
+    .target(name: "MartletPasses", dependencies: ["MartletOps"]),
+    .target(name: "MartletCodegen", dependencies: ["MartletLoops"]),
+    .target(name: "MartletJIT", dependencies: ["CTinyCC", "CMartletRuntime", "MartletCodegen"]),
+    .target(
+      name: "MartletExecution",
+      dependencies: ["CMartletRuntime", "MartletJIT", "MartletPasses"]),
+    .target(name: "MartletNN", dependencies: ["MartletExecution"]),
+    .target(name: "Martlet", dependencies: ["MartletNN"]),
+
+    // Data sets and images: the only part that links zlib and libpng.
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CMartletDigits"),
+    .target(
+      name: "MartletData", dependencies: ["MartletExecution", "CMartletDigits", "CPNG", "CZlib"]),
+
+    .executableTarget(
+      name: "MartletCLI",
+      dependencies: [
+        "Martlet", "MartletData",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)

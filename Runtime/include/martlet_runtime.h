@@ -1,0 +1,2 @@
+/* The kernel ABI. */
+#pragma once

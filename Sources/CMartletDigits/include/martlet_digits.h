@@ -1,0 +1,3 @@
+/* The embedded digits. */
+#pragma once
+#include <stddef.h>

@@ -1,0 +1,2 @@
+/* The only door to libtcc. */
+#pragma once
