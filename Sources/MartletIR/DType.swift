@@ -1,0 +1,103 @@
+// Element types: what a tensor holds.
+
+/// The type of a tensor's elements.
+///
+/// All of NumPy's numeric kinds are declared, so that files can name them. Kernels exist for
+/// `float32`, `float64`, `int32`, `int64`, `uint8` and `bool`; compiling a graph that computes in
+/// any other dtype throws a ``CompileError``.
+public enum DType: String, CaseIterable, Hashable, Sendable {
+  case float64 = "f64"
+  case float32 = "f32"
+  case float16 = "f16"
+  case bfloat16 = "bf16"
+  case int8 = "i8"
+  case int16 = "i16"
+  case int32 = "i32"
+  case int64 = "i64"
+  case uint8 = "u8"
+  case uint16 = "u16"
+  case uint32 = "u32"
+  case uint64 = "u64"
+  case bool = "bool"
+
+  /// Bytes of one element.
+  public var byteCount: Int {
+    switch self {
+    case .float64, .int64, .uint64: 8
+    case .float32, .int32, .uint32: 4
+    case .float16, .bfloat16, .int16, .uint16: 2
+    case .int8, .uint8, .bool: 1
+    }
+  }
+
+  /// True for the binary floating-point types.
+  public var isFloatingPoint: Bool {
+    switch self {
+    case .float64, .float32, .float16, .bfloat16: true
+    default: false
+    }
+  }
+
+  /// True for the signed and unsigned integers; false for `bool`.
+  public var isInteger: Bool { !isFloatingPoint && self != .bool }
+
+  /// True for integers without a sign.
+  public var isUnsigned: Bool {
+    switch self {
+    case .uint8, .uint16, .uint32, .uint64: true
+    default: false
+    }
+  }
+
+  /// True when the runtime has kernels for this dtype.
+  package var hasKernels: Bool {
+    switch self {
+    case .float64, .float32, .int32, .int64, .uint8, .bool: true
+    default: false
+    }
+  }
+
+  /// The nearest value of this dtype, for results computed in `Double`.
+  package func rounded(_ x: Double) -> Double {
+    switch self {
+    case .float32: Double(Float(x))
+    case .float16: DType.roundToHalf(x)
+    case .bfloat16: DType.roundToBFloat(x)
+    default: x
+    }
+  }
+
+  /// Wraps a 64-bit integer to this integer dtype's width (two's complement).
+  package func wrapped(_ x: Int64) -> Int64 {
+    switch self {
+    case .int8: Int64(Int8(truncatingIfNeeded: x))
+    case .int16: Int64(Int16(truncatingIfNeeded: x))
+    case .int32: Int64(Int32(truncatingIfNeeded: x))
+    case .uint8: Int64(UInt8(truncatingIfNeeded: x))
+    case .uint16: Int64(UInt16(truncatingIfNeeded: x))
+    case .uint32: Int64(UInt32(truncatingIfNeeded: x))
+    case .bool: x != 0 ? 1 : 0
+    default: x
+    }
+  }
+
+  // Rounds to 11 significant bits (half precision), nearest-even, by the exponent of x.
+  private static func roundToHalf(_ x: Double) -> Double {
+    guard x.isFinite, x != 0 else { return x }
+    let quantum = Double(sign: .plus, exponent: max(Int(x.exponent), -14) - 10, significand: 1)
+    let y = (x / quantum).rounded(.toNearestOrEven) * quantum
+    return Swift.abs(y) > 65504 ? (x < 0 ? -Double.infinity : .infinity) : y
+  }
+
+  // bfloat16 is a float32 cut to 8 significant bits, nearest-even.
+  private static func roundToBFloat(_ x: Double) -> Double {
+    guard x.isFinite, x != 0 else { return x }
+    let quantum = Double(sign: .plus, exponent: max(Int(x.exponent), -126) - 7, significand: 1)
+    return Double(Float((x / quantum).rounded(.toNearestOrEven) * quantum))
+  }
+}
+
+extension DType: CustomStringConvertible {
+  /// The IR spelling: `f32`, `i64`, `bool`, ….
+  public var description: String { rawValue }
+}
