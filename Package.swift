@@ -34,7 +34,7 @@ let package = Package(
     // Data sets and images: the only part that links zlib and libpng.
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "CMartletDigits"),
+    .target(name: "CMartletDigits", exclude: ["data"]),
     .target(
       name: "MartletData", dependencies: ["MartletExecution", "CMartletDigits", "CPNG", "CZlib"]),
 
