@@ -1,0 +1,102 @@
+// The schedule: what one call runs, in order, over which buffers.
+
+import MartletIR
+
+/// Everything that is decided before the first step: kernels, buffers, order, offsets.
+package struct Schedule: Sendable {
+  /// Where a buffer's bytes are.
+  package enum Storage: Hashable, Sendable {
+    /// `io[n]`: arguments, results, state and constants, bound by the caller.
+    case bound(Int)
+    /// At an offset of the arena, once planned.
+    case arena(offset: Int)
+  }
+
+  package struct Buffer: Hashable, Sendable {
+    package var byteCount: Int
+    package var dtype: DType
+    package var storage: Storage
+    package var label: String
+    package init(byteCount: Int, dtype: DType, storage: Storage, label: String) {
+      self.byteCount = byteCount
+      self.dtype = dtype
+      self.storage = storage
+      self.label = label
+    }
+  }
+
+  /// A kernel applied to buffers (indices into `buffers`).
+  package struct Launch: Hashable, Sendable {
+    /// Index into `kernels`.
+    package var kernel: Int
+    package var buffers: [Int]
+    package var units: Int
+    package init(kernel: Int, buffers: [Int], units: Int) {
+      self.kernel = kernel
+      self.buffers = buffers
+      self.units = units
+    }
+  }
+
+  package enum Argument: Hashable, Sendable {
+    /// A table of `long`, printed as a static constant.
+    case table([Int])
+    case buffer(Int)
+    case integer(Int)
+  }
+
+  package enum Work: Hashable, Sendable {
+    /// One kernel over one or several segments (the same kernel over other buffers).
+    case launch([Launch])
+    /// `symbol(cx, arguments…)`, and with `epilogue` two more: the kernel and its pointers.
+    case call(symbol: String, [Argument], epilogue: Launch?, takesEpilogue: Bool)
+  }
+
+  package struct Step: Sendable {
+    package var work: Work
+    /// Buffers written, then buffers read (for the planner and the dumps).
+    package var writes: [Int]
+    package var reads: [Int]
+    /// Layer path and operations, for the comment.
+    package var comment: String
+    /// Multiply-adds × 2, and bytes moved, for the reports.
+    package var flops: Int
+    package var bytes: Int
+    /// Units below which a range is not split.
+    package var grain: Int
+    package init(
+      work: Work, writes: [Int], reads: [Int], comment: String, flops: Int = 0, bytes: Int = 0,
+      grain: Int = 1
+    ) {
+      self.work = work
+      self.writes = writes
+      self.reads = reads
+      self.comment = comment
+      self.flops = flops
+      self.bytes = bytes
+      self.grain = grain
+    }
+  }
+
+  /// A kernel with its readable name (`dot_bias_relu`) and the comment lines above it.
+  package struct Kernel: Sendable {
+    package var name: String
+    package var comment: [String]
+    package var program: TileProgram
+    package init(name: String, comment: [String], program: TileProgram) {
+      self.name = name
+      self.comment = comment
+      self.program = program
+    }
+  }
+
+  package var name: String
+  package var kernels: [Kernel] = []
+  package var buffers: [Buffer] = []
+  package var steps: [Step] = []
+  package var boundCount = 0
+  package var arenaBytes = 0
+  package var arenaLowerBound = 0
+
+  package init(name: String) { self.name = name }
+}
