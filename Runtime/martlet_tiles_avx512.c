@@ -1,0 +1,13 @@
+/* The tile primitives for avx512. */
+#include "martlet_compiler.h"
+#include "martlet_tiles_list.h"
+
+#if MT_X86
+MT_TARGET_AVX512
+#define MT_ISA avx512
+#define MT_HAVE_FMA 1
+#include "martlet_tiles.inc"
+MT_TARGET_END
+#else
+typedef int mt_no_avx512_here;
+#endif

@@ -1,0 +1,7 @@
+/* The tile primitives for baseline. */
+#include "martlet_compiler.h"
+#include "martlet_tiles_list.h"
+
+#define MT_ISA baseline
+#define MT_HAVE_FMA 0
+#include "martlet_tiles.inc"
