@@ -1,0 +1,165 @@
+// The trace: where operations are recorded while a user's closure runs.
+
+import MartletIR
+
+/// A piece of state that programs read and assign: a parameter, an optimizer's moment, a counter.
+package protocol StateCell: AnyObject, Sendable {
+  var type: TensorType { get }
+  /// The path for messages and files; may be refined until the first compile ends.
+  var path: String { get }
+}
+
+/// Records operations into a graph. Building never fails on the spot: a refused operation is noted
+/// as a diagnostic, gives a poisoned tensor, and `finish` throws the first diagnostic.
+///
+/// Confined to the thread that traces; `@unchecked Sendable` only so that it can be task-local.
+package final class Trace: @unchecked Sendable {
+  /// The trace whose closure is running, for functions without a tensor argument.
+  @TaskLocal package static var current: Trace?
+
+  package var graph: Graph
+  package private(set) var diagnostics: [CompileError] = []
+  /// True under `compile(training:)`: dropout draws, batch norm uses the batch's statistics.
+  package let isTraining: Bool
+  package var scopes: [String] = []
+  /// State cells in order of first use, with their parameter index in the graph.
+  package private(set) var cells: [(cell: any StateCell, parameter: Int)] = []
+  private var cellIndex: [ObjectIdentifier: Int] = [:]
+  /// The current value of each assigned cell, by position in `cells`.
+  package private(set) var assignments: [Int: Tensor] = [:]
+  private var streams = 0
+  private var key: (seed: Tensor, step: Tensor)?
+  /// Values observed by `tap`, in order.
+  package private(set) var taps: [(name: String, value: Tensor)] = []
+  private var ended = false
+
+  package init(name: String, isTraining: Bool) {
+    graph = Graph(name: name)
+    self.isTraining = isTraining
+  }
+
+  // MARK: Recording
+
+  package func argument(_ type: TensorType, name: String) -> Tensor {
+    do {
+      try type.checkSize(op: "argument")
+    } catch {
+      report(error, [], at: SourceLocation(scope: name))
+      return Tensor(trace: self, value: nil, type: TensorType(type.dtype, []))
+    }
+    return Tensor(trace: self, value: graph.addParameter(type, name: name), type: type)
+  }
+
+  package func location(_ file: StaticString, _ line: UInt) -> SourceLocation {
+    SourceLocation(scope: scopes.joined(separator: "/"), file: "\(file)", line: Int(line))
+  }
+
+  package func report(_ error: CompileError) { diagnostics.append(error) }
+
+  package func report(_ error: TypeError, _ operands: [TensorType], at place: SourceLocation) {
+    report(
+      CompileError(
+        .type, operation: error.op, error.message, operandTypes: operands, at: place,
+        hint: error.hint ?? ""))
+  }
+
+  package func record(
+    _ op: any Op, _ operands: [Tensor], regions: [Graph] = [], at place: SourceLocation? = nil
+  ) -> [Tensor] {
+    let place = place ?? SourceLocation(scope: scopes.joined(separator: "/"))
+    let types = operands.map(\.type)
+    var poisoned = ended
+    if ended {
+      report(CompileError(.foreignTensor, operation: op.name, "the trace of this tensor has ended", at: place))
+    }
+    for operand in operands where operand.trace !== self {
+      report(
+        CompileError(
+          .foreignTensor, operation: op.name, "an operand belongs to another trace",
+          operandTypes: types, at: place,
+          hint: "a Tensor lives in the closure given to compile; pass data in as an argument"))
+      poisoned = true
+    }
+    let values = operands.compactMap(\.value)
+    if values.count != operands.count { poisoned = true }
+    do {
+      let results = try op.infer(types, regions)
+      for type in results { try type.checkSize(op: op.name) }
+      if poisoned { return results.map { Tensor(trace: self, value: nil, type: $0) } }
+      let recorded = graph.append(op, values, types: results, regions: regions, location: place)
+      return zip(recorded, results).map { Tensor(trace: self, value: $0, type: $1) }
+    } catch {
+      // A poisoned operand was reported where it arose; its guessed type must not add noise.
+      if !poisoned { report(error, types, at: place) }
+      let guess = types.first ?? TensorType(.float32, [])
+      return [Tensor(trace: self, value: nil, type: guess)]
+    }
+  }
+
+  // MARK: State
+
+  /// The cell's value here: as assigned in this trace, else as it is in the state block.
+  package func read(_ cell: any StateCell) -> Tensor {
+    let index = register(cell)
+    if let assigned = assignments[index] { return assigned }
+    return initialValue(index)
+  }
+
+  package func initialValue(_ index: Int) -> Tensor {
+    let parameter = graph.parameters[cells[index].parameter]
+    return Tensor(trace: self, value: parameter.value, type: graph.type(parameter.value))
+  }
+
+  package func assign(_ cell: any StateCell, _ value: Tensor) {
+    guard value.type == cell.type else {
+      report(
+        CompileError(
+          .state, operation: "assign", "\(cell.path) is \(cell.type), the new value \(value.type)"))
+      return
+    }
+    assignments[register(cell)] = value
+  }
+
+  private func register(_ cell: any StateCell) -> Int {
+    if let index = cellIndex[ObjectIdentifier(cell)] { return index }
+    let index = cells.count
+    cells.append((cell, graph.parameters.count))
+    cellIndex[ObjectIdentifier(cell)] = index
+    graph.addParameter(cell.type, name: cell.path, role: .state)
+    return index
+  }
+
+  // MARK: Randomness and taps
+
+  /// A stream that no other draw of this trace uses.
+  package func nextStream() -> Int {
+    defer { streams += 1 }
+    return streams
+  }
+
+  /// The (seed, step) inputs, added on first use.
+  package func randomKey() -> (seed: Tensor, step: Tensor) {
+    if let key { return key }
+    let made = (
+      argument(TensorType(.int64, []), name: "seed"), argument(TensorType(.int64, []), name: "step")
+    )
+    key = made
+    return made
+  }
+
+  /// True when the trace draws random numbers: the program then takes seed and step.
+  package var usesRandom: Bool { key != nil }
+
+  package func tap(_ name: String, _ value: Tensor) { taps.append((name, value)) }
+
+  // MARK: Ending
+
+  /// Ends the trace; throws the first diagnostic, with the count of the others.
+  package func finish() throws(CompileError) {
+    ended = true
+    if var first = diagnostics.first {
+      first.furtherErrors = diagnostics.count - 1
+      throw first
+    }
+  }
+}
