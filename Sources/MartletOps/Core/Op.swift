@@ -77,6 +77,8 @@ package enum Gradient: Sendable {
   /// Cotangents of the operands from those of the results; nil where none flows.
   case rule(@Sendable (VJP) -> [Tensor?])
   case none(because: String)
+  /// The derivative of the body graph in region 0.
+  case inlined
 }
 
 /// What a gradient rule sees. All tensors live in the trace that is being extended.
