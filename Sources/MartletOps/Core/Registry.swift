@@ -5,9 +5,23 @@ import MartletIR
 package enum Registry {
   package static let ops: [any Op.Type] = [
     Constant.self,
+    // Elementwise
     Add.self, Multiply.self, Subtract.self, Tanh.self,
+    Divide.self, Negate.self, Abs.self, Sign.self,
+    Maximum.self, Minimum.self, Power.self, Remainder.self,
+    Exp.self, Exp2.self, Expm1.self, Log.self, Log1p.self,
+    Logistic.self, Erf.self, Sqrt.self, Rsqrt.self, Sin.self, Cos.self,
+    Floor.self, Ceil.self, Round.self,
+    Compare.self, Select.self, Convert.self, StopGradient.self,
+    And.self, Or.self, Xor.self, Not.self,
+    // Shape
     Broadcast.self, Reshape.self, Transpose.self,
-    ReduceSum.self, Dot.self,
+    Slice.self, Reverse.self, Pad.self, Concatenate.self, Iota.self,
+    // Reduction
+    ReduceSum.self,
+    ReduceMax.self, ReduceMin.self, ReduceProduct.self, ArgMax.self, ArgMin.self,
+    // Contraction
+    Dot.self,
   ]
 
   private static let byName = Dictionary(

@@ -13,7 +13,7 @@ package struct Subtract: BinaryElementwise {
     + OpSample.binary(Subtract(), -100...100, -100...100, dtypes: [.int32, .int64, .uint8], ulp: 0)
   package func scalar(_ x: Double, _ y: Double) -> Double { x - y }
   package func integer(_ x: Int64, _ y: Int64, _ dtype: DType) -> Int64? { x &- y }
-  package var gradient: Gradient { .rule { v in [v.dy, 0 - v.dy] } }
+  package var gradient: Gradient { .rule { v in [v.dy, -v.dy] } }
 }
 
 extension Tensor {

@@ -6,12 +6,15 @@ package protocol Reduction: Op {
   var axes: [Int] { get }
   init(axes: [Int])
   static var function: ReduceFunction { get }
+  /// True where a reduction of no elements has no value.
+  static var needsElements: Bool { get }
   /// The oracle over the elements of one group, in order.
   func combine(_ x: [Double]) -> Double
-  func combine(_ x: [Int64]) -> Int64
+  func combine(_ x: [Int64], _ dtype: DType) -> Int64
 }
 
 extension Reduction {
+  package static var needsElements: Bool { false }
   package var attributes: [Attribute] { [Attribute("axes", .integers(axes))] }
   package init(_ attributes: AttributeReader) throws(TypeError) {
     try attributes.allow(["axes"])
@@ -23,9 +26,13 @@ extension Reduction {
     let x = operands[0]
     try expectAxes(axes, rank: x.shape.rank)
     guard x.dtype != .bool else {
-      throw TypeError(op: name, "no sum over bool", hint: "convert first: x.converted(to: .int32)")
+      throw TypeError(op: name, "no such reduction of bool", hint: "convert first: x.converted(to: .int32)")
     }
-    return [TensorType(x.dtype, Shape(x.shape.dimensions.indices.filter { !axes.contains($0) }.map { x.shape[$0] }))]
+    let kept = (0..<x.shape.rank).filter { !axes.contains($0) }
+    guard !Self.needsElements || axes.allSatisfy({ x.shape[$0] > 0 }) else {
+      throw TypeError(op: name, "nothing to choose from: \(x) is empty along axes \(axes)")
+    }
+    return [TensorType(x.dtype, Shape(kept.map { x.shape[$0] }))]
   }
 
   package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) -> [HostArray] {
@@ -37,7 +44,7 @@ extension Reduction {
       return [HostArray(type, groups.members.map { combine($0.map { values[$0] }) })]
     }
     let values = x.integers
-    return [HostArray(type, groups.members.map { combine($0.map { values[$0] }) })]
+    return [HostArray(type, groups.members.map { combine($0.map { values[$0] }, x.dtype) })]
   }
 
   package var lowering: Lowering { .reduction(Self.function, axes: axes) }
@@ -91,7 +98,7 @@ package struct ReduceSum: Reduction {
   package static let function = ReduceFunction.sum
   package static let samples = OpSample.reduction(ReduceSum.self, -2...2)
   package func combine(_ x: [Double]) -> Double { x.reduce(0, +) }
-  package func combine(_ x: [Int64]) -> Int64 { x.reduce(0, &+) }
+  package func combine(_ x: [Int64], _ dtype: DType) -> Int64 { x.reduce(0, &+) }
   package var gradient: Gradient {
     .rule { v in [v.dy.restoring(axes, of: v.x.shape)] }
   }

@@ -85,7 +85,7 @@ extension Tensor {
   /// Gradient: the sum over the repeated axes. Refused when the extents do not fit.
   public func broadcasted(to shape: Shape) -> Tensor {
     if shape == self.shape { return self }
-    let axes = (0..<rank).map { $0 + max(0, shape.rank - rank) }
+    let axes = (0..<rank).map { $0 + Swift.max(0, shape.rank - rank) }
     return record(Broadcast(shape: shape, axes: axes), self)
   }
 }

@@ -1,0 +1,47 @@
+import MartletIR
+import MartletLoops
+
+/// The smaller of each pair of elements. NaN propagates; −0 and +0 are equal.
+///
+/// Gradient: `dz` to x where x < y, else to y: a tie goes to y.
+package struct Minimum: BinaryElementwise {
+  package init() {}
+  package static let name = "minimum"
+  package static let function = BinaryFunction.min
+  package static let samples =
+    OpSample.binary(Minimum(), -3...0, 0.5...3, ulp: 0)
+    + OpSample.binary(Minimum(), -3...3, -3...3, isSmooth: false, ulp: 0)
+    + OpSample.binary(Minimum(), -9...9, -9...9, dtypes: [.int32, .int64, .uint8], ulp: 0)
+  package func scalar(_ x: Double, _ y: Double) -> Double {
+    x.isNaN || y.isNaN ? .nan : x < y ? x : y
+  }
+  package func integer(_ x: Int64, _ y: Int64, _ dtype: DType) -> Int64? {
+    if dtype == .uint64 { return UInt64(bitPattern: x) < UInt64(bitPattern: y) ? x : y }
+    return x < y ? x : y
+  }
+  package var gradient: Gradient {
+    .rule { v in
+      let first = v.inputs[0] .< v.inputs[1]
+      let zero = v.dy.filled(0)
+      return [select(first, v.dy, zero), select(first, zero, v.dy)]
+    }
+  }
+}
+
+/// The smaller of each pair of elements, with NumPy broadcasting; equal dtypes, numbers.
+///
+/// NaN propagates. Gradient: to `x` where `x < y`, else to `y` (ties go to `y`).
+public func minimum(
+  _ x: Tensor, _ y: Tensor, file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  recordBroadcast(Minimum(), x, y, at: here(x, file, line))
+}
+
+/// The smaller of each element and a literal of the tensor's dtype.
+///
+/// NaN propagates. Gradient: `dy` where `x < y`, else 0.
+public func minimum(
+  _ x: Tensor, _ y: Double, file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  record(Minimum(), x, x.filled(y), at: here(x, file, line))
+}
