@@ -1,0 +1,100 @@
+/* Window reductions and their gradients, gather and scatter-add, against loops over every product. */
+#include "support.h"
+
+enum { N, IH, IW, C, OH, OW, KH, KW, SH, SW, PT, PL, DH, DW };
+
+#define E float
+#define SUFFIX_TEXT "f32"
+#define NAME(x) x##_f32
+#define TOLERANCE 1e-4
+#include "window_cases.inc"
+#undef E
+#undef SUFFIX_TEXT
+#undef NAME
+#undef TOLERANCE
+#define E double
+#define SUFFIX_TEXT "f64"
+#define NAME(x) x##_f64
+#define TOLERANCE 1e-12
+#include "window_cases.inc"
+
+static long clamped(long i, long count) { return i < 0 ? 0 : i >= count ? count - 1 : i; }
+
+static void gathers(mt_context *cx, long outer, long axis, long inner, long count) {
+  typedef void (*gather32)(mt_context *, const long *, const void *, const int *, void *);
+  typedef void (*gather64)(mt_context *, const long *, const void *, const long *, void *);
+  const long s[] = {outer, axis, inner, count}, sizes[] = {1, 4, 8};
+  int *index = elements(count, sizeof(int));
+  long *wide = elements(count, sizeof(long));
+  for (long i = 0; i < count; ++i) wide[i] = index[i] = (int)(random_up_to(axis + 4) - 2);
+  for (int k = 0; k < 3; ++k) {
+    const long size = sizes[k];
+    unsigned char *src = elements(outer * axis * inner, (size_t)size);
+    unsigned char *dst = elements(outer * count * inner, (size_t)size);
+    unsigned char *other = elements(outer * count * inner, (size_t)size);
+    for (long i = 0; i < outer * axis * inner * size; ++i) src[i] = (unsigned char)random_bits();
+    char name[32];
+    snprintf(name, sizeof name, "mt_gather_i32_%ld", size);
+    FUNCTION(gather32, name, MT_BASELINE)(cx, s, src, index, dst);
+    snprintf(name, sizeof name, "mt_gather_i64_%ld", size);
+    FUNCTION(gather64, name, MT_BASELINE)(cx, s, src, wide, other);
+    long bad = 0;
+    for (long r = 0; r < outer * count; ++r) {
+      const long from = (r / count * axis + clamped(wide[r % count], axis)) * inner * size;
+      bad += memcmp(dst + r * inner * size, src + from, (size_t)(inner * size)) != 0;
+    }
+    CHECK(bad == 0, "gather of %ld bytes, inner %ld: %ld wrong", size, inner, bad);
+    CHECK(memcmp(dst, other, (size_t)(outer * count * inner * size)) == 0, "i64 like i32");
+    free(src), free(dst), free(other);
+  }
+  free(index), free(wide);
+}
+
+static void scatters(mt_context *const *contexts, int contexts_count, long outer, long axis, long inner,
+                     long count) {
+  typedef void (*scatter)(mt_context *, const long *, const int *, const float *, float *);
+  typedef void (*scatter_i32)(mt_context *, const long *, const long *, const int *, int *);
+  const long s[] = {outer, axis, inner, count}, size = outer * axis * inner;
+  int *index = elements(count, sizeof(int));
+  long *wide = elements(count, sizeof(long));
+  for (long i = 0; i < count; ++i) wide[i] = index[i] = (int)(random_up_to(axis + 4) - 2);
+  float *updates = reals_f32(outer * count * inner), *start = reals_f32(size);
+  float *want = elements(size, 4), *got = elements(size, 4);
+  int *numbers = elements(outer * count * inner, 4), *sums = elements(size, 4), *wanted = elements(size, 4);
+  memcpy(want, start, (size_t)size * 4);
+  for (long i = 0; i < outer * count * inner; ++i) numbers[i] = (int)random_bits();
+  for (long r = 0; r < outer * count; ++r) {
+    for (long i = 0; i < inner; ++i) {
+      const long to = (r / count * axis + clamped(index[r % count], axis)) * inner + i;
+      want[to] += updates[r * inner + i];
+      wanted[to] = (int)((unsigned)wanted[to] + (unsigned)numbers[r * inner + i]);
+    }
+  }
+  for (int t = 0; t < contexts_count; ++t) {
+    memcpy(got, start, (size_t)size * 4);
+    memset(sums, 0, (size_t)size * 4);
+    FUNCTION(scatter, "mt_scatter_add_i32_f32", MT_BASELINE)(contexts[t], s, index, updates, got);
+    FUNCTION(scatter_i32, "mt_scatter_add_i64_i32", MT_BASELINE)(contexts[t], s, wide, numbers, sums);
+    CHECK(memcmp(want, got, (size_t)size * 4) == 0, "scatter_add f32, inner %ld", inner);
+    CHECK(memcmp(wanted, sums, (size_t)size * 4) == 0, "scatter_add i32, inner %ld", inner);
+  }
+  free(index), free(wide), free(updates), free(start), free(want), free(got), free(numbers), free(sums);
+  free(wanted);
+}
+
+int main(void) {
+  const int threads[] = {1, 2, 3, 8};
+  mt_context *contexts[4];
+  for (int i = 0; i < 4; ++i) contexts[i] = mt_context_create(threads[i], 64);
+  all_f32(contexts, 4);
+  all_f64(contexts, 4);
+  const long shapes[][4] = {{1, 10, 1, 64}, {3, 7, 5, 9}, {2, 100, 64, 1000}, {1, 5, 300, 400},
+                            {700, 6, 1, 64}, {2, 3, 4, 0}, {0, 3, 4, 5}};
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
+    const long *s = shapes[i];
+    gathers(contexts[i % 4], s[0], s[1], s[2], s[3]);
+    scatters(contexts, 4, s[0], s[1], s[2], s[3]);
+  }
+  for (int i = 0; i < 4; ++i) mt_context_destroy(contexts[i]);
+  return finish("window");
+}
