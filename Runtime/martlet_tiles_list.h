@@ -1,5 +1,5 @@
-/* Every tile primitive, once: MT_TILES(X) yields X(kind, name, a, b). The definition (martlet_tiles.inc), the declaration
- * and the registration (martlet_symbols.c) of mt_NAME all come from here; a and b are element types or sizes. */
+/* Every tile primitive, once: MT_TILES(X) yields X(kind, name, op, t). The definition (martlet_tiles_*.inc), the
+ * declaration and the registration (martlet_symbols.c) of mt_NAME all come from here; t is a suffix or an element size. */
 #ifndef MARTLET_TILES_LIST_H
 #define MARTLET_TILES_LIST_H
 
@@ -15,8 +15,115 @@
 #define MT_T(suffix) MT_T_##suffix
 
 /* Parameter lists by kind. */
+#define MT_PARAMETERS_UNARY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n)
+#define MT_PARAMETERS_COPY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n)
+#define MT_PARAMETERS_FILL(op, t) (MT_T(t) *y, MT_T(t) s, long n)
 #define MT_PARAMETERS_BINARY(op, t) (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, long n)
+#define MT_PARAMETERS_BINARY_S(op, t) (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, long n)
+#define MT_PARAMETERS_S_BINARY(op, t) (MT_T(t) *y, MT_T(t) s, const MT_T(t) *b, long n)
+/* The same, one element after the other: divisions of 64 bits, remainders and powers have no vector form. */
+#define MT_PARAMETERS_SLOW_BINARY(op, t) MT_PARAMETERS_BINARY(op, t)
+#define MT_PARAMETERS_SLOW_BINARY_S(op, t) MT_PARAMETERS_BINARY_S(op, t)
+#define MT_PARAMETERS_SLOW_S_BINARY(op, t) MT_PARAMETERS_S_BINARY(op, t)
+#define MT_PARAMETERS_COMPARE(op, t) (unsigned char *y, const MT_T(t) *a, const MT_T(t) *b, long n)
+#define MT_PARAMETERS_COMPARE_S(op, t) (unsigned char *y, const MT_T(t) *a, MT_T(t) s, long n)
+#define MT_PARAMETERS_SELECT(op, t) \
+  (MT_T(t) *y, const unsigned char *c, const MT_T(t) *a, const MT_T(t) *b, long n)
+#define MT_PARAMETERS_SELECT_S(op, t) \
+  (MT_T(t) *y, const unsigned char *c, const MT_T(t) *a, MT_T(t) s, long n)
+#define MT_PARAMETERS_S_SELECT(op, t) \
+  (MT_T(t) *y, const unsigned char *c, MT_T(t) s, const MT_T(t) *b, long n)
+#define MT_PARAMETERS_S_SELECT_S(op, t) \
+  (MT_T(t) *y, const unsigned char *c, MT_T(t) s, MT_T(t) u, long n)
+#define MT_PARAMETERS_CONVERT(from, to) (MT_T(to) *y, const MT_T(from) *x, long n)
+#define MT_PARAMETERS_ROW(op, t) (MT_T(t) *y, const MT_T(t) *x, long rows, long cols)
+#define MT_PARAMETERS_ROW_ARGUMENT(op, t) (int *y, const MT_T(t) *x, long rows, long cols)
+#define MT_PARAMETERS_COMBINE(op, t) (MT_T(t) *y, const MT_T(t) *partials, long rows, long count)
+#define MT_PARAMETERS_COLUMN(op, t) (MT_T(t) *acc, const MT_T(t) *x, long rows, long cols)
+#define MT_PARAMETERS_EXPAND(op, t) (MT_T(t) *y, const MT_T(t) *r, long rows, long cols)
+#define MT_PARAMETERS_REPEAT(op, t) (MT_T(t) *y, const MT_T(t) *c, long rows, long cols)
+#define MT_PARAMETERS_BINARY_R(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *r, long rows, long cols)
+#define MT_PARAMETERS_BINARY_C(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *c, long rows, long cols)
+#define MT_PARAMETERS_VIEW(op, size) \
+  (void *y, const void *x, long start, long n, long rank, const long *dims, const long *strides)
+#define MT_PARAMETERS_PAD(op, size)                                                          \
+  (void *y, const void *x, long start, long n, long rank, const long *dims,                  \
+   const long *src_dims, const long *strides, const long *low, const long *interior, const void *fill)
+#define MT_PARAMETERS_IOTA(op, t) (MT_T(t) *y, long start, long n, long inner, long size)
 
-#define MT_TILES(X) X(BINARY, add_f32, add, f32)
+/* Families. */
+#define MT_FLOATS(X, kind, op) X(kind, op##_f32, op, f32) X(kind, op##_f64, op, f64)
+#define MT_INTEGERS(X, kind, op) \
+  X(kind, op##_i32, op, i32) X(kind, op##_i64, op, i64) X(kind, op##_u8, op, u8)
+#define MT_NUMBERS(X, kind, op) MT_FLOATS(X, kind, op) MT_INTEGERS(X, kind, op)
+#define MT_ALL(X, kind, op) MT_NUMBERS(X, kind, op) X(kind, op##_bool, op, bool)
+
+#define MT_COMMUTATIVE(X, op, t) \
+  X(BINARY, op##_##t, op, t) X(BINARY_S, op##s_##t, op, t)
+#define MT_BOTH_WAYS(X, op, t) MT_COMMUTATIVE(X, op, t) X(S_BINARY, s##op##_##t, op, t)
+#define MT_SLOWLY(X, op, t)           \
+  X(SLOW_BINARY, op##_##t, op, t)     \
+  X(SLOW_BINARY_S, op##s_##t, op, t)  \
+  X(SLOW_S_BINARY, s##op##_##t, op, t)
+#define MT_ARITHMETIC(X, t)                                                   \
+  MT_COMMUTATIVE(X, add, t) MT_BOTH_WAYS(X, sub, t) MT_COMMUTATIVE(X, mul, t) \
+  MT_COMMUTATIVE(X, max, t) MT_COMMUTATIVE(X, min, t)
+#define MT_COMPARE(X, op)                              \
+  MT_ALL(X, COMPARE, op)                               \
+  X(COMPARE_S, op##s_f32, op, f32) X(COMPARE_S, op##s_f64, op, f64) X(COMPARE_S, op##s_i32, op, i32) \
+  X(COMPARE_S, op##s_i64, op, i64) X(COMPARE_S, op##s_u8, op, u8) X(COMPARE_S, op##s_bool, op, bool)
+#define MT_CONVERT_FROM(X, from)                                                              \
+  X(CONVERT, convert_##from##_f32, from, f32) X(CONVERT, convert_##from##_f64, from, f64)     \
+  X(CONVERT, convert_##from##_i32, from, i32) X(CONVERT, convert_##from##_i64, from, i64)     \
+  X(CONVERT, convert_##from##_u8, from, u8) X(CONVERT, convert_##from##_bool, from, bool)
+#define MT_SIZES(X, kind, op) \
+  X(kind, op##_1, op, 1) X(kind, op##_2, op, 2) X(kind, op##_4, op, 4) X(kind, op##_8, op, 8)
+#define MT_ROW_REDUCTION(X, op) \
+  MT_NUMBERS(X, ROW, row_##op) MT_NUMBERS(X, COMBINE, combine_##op) MT_NUMBERS(X, COLUMN, col_##op)
+#define MT_ROW_OPERAND(X, op)                                            \
+  X(BINARY_R, op##r_f32, op, f32) X(BINARY_R, op##r_f64, op, f64)        \
+  X(BINARY_C, op##c_f32, op, f32) X(BINARY_C, op##c_f64, op, f64)
+
+#define MT_UNARY_TILES(X)                                                                     \
+  MT_FLOATS(X, UNARY, neg) MT_FLOATS(X, UNARY, abs) MT_FLOATS(X, UNARY, sign)                 \
+  MT_INTEGERS(X, UNARY, neg) MT_INTEGERS(X, UNARY, abs) MT_INTEGERS(X, UNARY, sign)           \
+  X(UNARY, not_bool, not, bool)                                                               \
+  MT_FLOATS(X, UNARY, exp) MT_FLOATS(X, UNARY, exp2) MT_FLOATS(X, UNARY, expm1)               \
+  MT_FLOATS(X, UNARY, log) MT_FLOATS(X, UNARY, log1p)                                         \
+  MT_FLOATS(X, UNARY, tanh) MT_FLOATS(X, UNARY, logistic) X(UNARY, erf_f32, erf, f32)         \
+  MT_FLOATS(X, UNARY, sqrt) MT_FLOATS(X, UNARY, rsqrt) MT_FLOATS(X, UNARY, reciprocal)        \
+  MT_FLOATS(X, UNARY, floor) MT_FLOATS(X, UNARY, ceil) MT_FLOATS(X, UNARY, round)
+
+#define MT_BINARY_TILES(X)                                                                    \
+  MT_ARITHMETIC(X, f32) MT_ARITHMETIC(X, f64)                                                 \
+  MT_BOTH_WAYS(X, div, f32) MT_BOTH_WAYS(X, div, f64)                                         \
+  MT_SLOWLY(X, rem, f32) MT_SLOWLY(X, rem, f64)                                               \
+  MT_ARITHMETIC(X, i32) MT_ARITHMETIC(X, i64) MT_ARITHMETIC(X, u8)                            \
+  MT_BOTH_WAYS(X, div, i32) MT_SLOWLY(X, div, i64) MT_BOTH_WAYS(X, div, u8)                   \
+  MT_BOTH_WAYS(X, rem, i32) MT_SLOWLY(X, rem, i64) MT_BOTH_WAYS(X, rem, u8)                   \
+  MT_SLOWLY(X, pow, i32) MT_SLOWLY(X, pow, i64) MT_SLOWLY(X, pow, u8)                         \
+  MT_COMMUTATIVE(X, and, bool) MT_COMMUTATIVE(X, or, bool) MT_COMMUTATIVE(X, xor, bool)       \
+  MT_COMPARE(X, eq) MT_COMPARE(X, ne) MT_COMPARE(X, lt)                                       \
+  MT_COMPARE(X, le) MT_COMPARE(X, gt) MT_COMPARE(X, ge)
+
+#define MT_MOVING_TILES(X)                                                                    \
+  MT_ALL(X, SELECT, select) MT_ALL(X, SELECT_S, selects)                                      \
+  MT_ALL(X, S_SELECT, sselect) MT_ALL(X, S_SELECT_S, sselects)                                \
+  MT_CONVERT_FROM(X, f32) MT_CONVERT_FROM(X, f64) MT_CONVERT_FROM(X, i32)                     \
+  MT_CONVERT_FROM(X, i64) MT_CONVERT_FROM(X, u8) MT_CONVERT_FROM(X, bool)                     \
+  MT_ALL(X, FILL, fill) MT_ALL(X, COPY, copy)                                                 \
+  MT_SIZES(X, VIEW, view) MT_SIZES(X, PAD, pad)                                               \
+  MT_NUMBERS(X, IOTA, iota)
+
+#define MT_ROW_TILES(X)                                                                       \
+  MT_ROW_REDUCTION(X, sum) MT_ROW_REDUCTION(X, prod)                                          \
+  MT_ROW_REDUCTION(X, max) MT_ROW_REDUCTION(X, min)                                           \
+  MT_NUMBERS(X, ROW_ARGUMENT, row_argmax) MT_NUMBERS(X, ROW_ARGUMENT, row_argmin)             \
+  MT_ALL(X, EXPAND, expand) MT_ALL(X, REPEAT, repeat)                                         \
+  MT_ROW_OPERAND(X, add) MT_ROW_OPERAND(X, sub) MT_ROW_OPERAND(X, mul) MT_ROW_OPERAND(X, div)
+
+#define MT_TILES(X) MT_UNARY_TILES(X) MT_BINARY_TILES(X) MT_MOVING_TILES(X) MT_ROW_TILES(X)
 
 #endif

@@ -22,6 +22,14 @@ package enum Registry {
     ReduceMax.self, ReduceMin.self, ReduceProduct.self, ArgMax.self, ArgMin.self,
     // Contraction
     Dot.self,
+    Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+    // Window, Indexing
+    MaxWindow.self, WindowScatter.self, WindowGather.self, SumWindow.self, SumWindowTranspose.self,
+    Gather.self, ScatterAdd.self,
+    // Random
+    RandomBits.self, RandomUniform.self, RandomNormal.self,
+    // Control flow
+    Call.self,
   ]
 
   private static let byName = Dictionary(

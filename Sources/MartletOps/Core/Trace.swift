@@ -32,6 +32,8 @@ package final class Trace: @unchecked Sendable {
   /// Values observed by `tap`, in order.
   package private(set) var taps: [(name: String, value: Tensor)] = []
   private var ended = false
+  /// Time spent in the differentiation engine, for the report.
+  package var differentiateMilliseconds = 0.0
 
   package init(name: String, isTraining: Bool) {
     graph = Graph(name: name)
@@ -127,6 +129,16 @@ package final class Trace: @unchecked Sendable {
     cellIndex[ObjectIdentifier(cell)] = index
     graph.addParameter(cell.type, name: cell.path, role: .state)
     return index
+  }
+
+  /// Arguments whose values must lie in 0 ..< bound, by the caller's word: checked before a step.
+  package private(set) var indexBounds: [Value: Int] = [:]
+
+  /// Notes that a tensor holds indices below `bound`. Only arguments are checked; computed indices
+  /// clamp.
+  package func requireIndices(_ x: Tensor, below bound: Int) {
+    guard let value = x.value, graph.values[value.id].node == nil, x.dtype.isInteger else { return }
+    indexBounds[value] = min(indexBounds[value] ?? bound, bound)
   }
 
   // MARK: Randomness and taps

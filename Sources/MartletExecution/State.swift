@@ -1,0 +1,167 @@
+// State: parameters, optimizer moments and counters, in blocks that outlive programs.
+
+import MartletIR
+import MartletOps
+import Synchronization
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// One variable of a model's state: a parameter, a moment of an optimizer, a running statistic.
+///
+/// The cell has its memory from its first compile on; every program that uses it reads and writes
+/// that memory, so a `predict` compiled before training sees trained weights.
+package final class StateVariable: StateCell {
+  package let type: TensorType
+  package let isTrainable: Bool
+  /// The value before the first step, from (seed, path): never from the order of creation.
+  package let initializer: @Sendable (_ seed: UInt64, _ path: String) -> HostArray
+
+  private struct Contents {
+    var path: String
+    var isNamed = false
+    var block: StateBlock?
+    var offset = 0
+    var isInitialized = false
+    var seed: UInt64 = 0
+  }
+  private let contents: Mutex<Contents>
+
+  package init(
+    _ type: TensorType, path: String = "", isTrainable: Bool = true,
+    initializer: @escaping @Sendable (_ seed: UInt64, _ path: String) -> HostArray
+  ) {
+    self.type = type
+    self.isTrainable = isTrainable
+    self.initializer = initializer
+    contents = Mutex(Contents(path: path))
+  }
+
+  package var path: String { contents.withLock { $0.path } }
+
+  /// Names the variable after its place in the model; the first name stays.
+  package func name(_ path: String) {
+    contents.withLock {
+      guard !$0.isNamed else { return }
+      $0.path = path
+      $0.isNamed = true
+    }
+  }
+
+  package var isNamed: Bool { contents.withLock { $0.isNamed } }
+
+  /// The block, once allocated.
+  package var block: StateBlock? { contents.withLock { $0.block } }
+
+  fileprivate func place(in block: StateBlock, at offset: Int, seed: UInt64) {
+    contents.withLock {
+      $0.block = block
+      $0.offset = offset
+      $0.seed = seed
+    }
+  }
+
+  /// Writes the initial value unless the variable has a value already. Done at the first run or
+  /// read and not at allocation: a `predict` compiled before training does not know the names yet
+  /// on which initial values depend.
+  package func initialize() {
+    contents.withLock { c in
+      guard !c.isInitialized, let block = c.block else { return }
+      c.isInitialized = true
+      let value = initializer(c.seed, c.path)
+      value.write(
+        to: UnsafeMutableRawBufferPointer(
+          start: block.memory.base + c.offset, count: type.byteCount))
+    }
+  }
+
+  /// The variable's bytes, once allocated.
+  package var address: UnsafeMutableRawPointer? {
+    contents.withLock { c in c.block.map { $0.memory.base + c.offset } }
+  }
+
+  /// The current value; nil before allocation.
+  package func read() throws(RunError) -> NDArray? {
+    guard let block, let address else { return nil }
+    initialize()
+    try block.beginReading()
+    defer { block.endReading() }
+    let copy = try NDArray(zeros: type.shape, type.dtype)
+    copy.base.copyMemory(from: address, byteCount: type.byteCount)
+    return copy
+  }
+
+  /// Replaces the value.
+  package func write(_ array: NDArray) throws(RunError) {
+    guard array.type == type else {
+      throw RunError(.mismatch, "the variable is \(type), the value \(array.type)", at: path)
+    }
+    if block == nil { try StateBlock.allocate([self], seed: 0) }
+    guard let block, let address else { return }
+    try block.beginWriting()
+    defer { block.endWriting() }
+    contents.withLock { $0.isInitialized = true }
+    array.withUnsafeBytes { bytes in
+      if let source = bytes.baseAddress { address.copyMemory(from: source, byteCount: bytes.count) }
+    }
+  }
+}
+
+/// The memory of variables that were first compiled together.
+///
+/// Programs that only read it run side by side; a writer takes it alone.
+package final class StateBlock: Sendable {
+  package let memory: Memory
+  /// −1: one writer; n > 0: n readers.
+  private let users = Mutex(0)
+
+  private init(memory: Memory) { self.memory = memory }
+
+  /// Gives memory and initial values to those variables that have none yet.
+  package static func allocate(_ variables: [StateVariable], seed: UInt64) throws(RunError) {
+    let fresh = variables.filter { $0.block == nil }
+    guard !fresh.isEmpty else { return }
+    var size = 0
+    var offsets: [Int] = []
+    for variable in fresh {
+      offsets.append(size)
+      let (sum, overflow) = size.addingReportingOverflow((variable.type.byteCount + 63) / 64 * 64)
+      guard !overflow else { throw RunError(.outOfMemory, "the state is too large") }
+      size = sum
+    }
+    let block = StateBlock(memory: try Memory(byteCount: size))
+    for (variable, offset) in zip(fresh, offsets) {
+      variable.place(in: block, at: offset, seed: seed)
+    }
+  }
+
+  package func beginReading() throws(RunError) {
+    let ok = users.withLock { users -> Bool in
+      guard users >= 0 else { return false }
+      users += 1
+      return true
+    }
+    if !ok { throw StateBlock.busy }
+  }
+  package func endReading() { users.withLock { $0 -= 1 } }
+
+  package func beginWriting() throws(RunError) {
+    let ok = users.withLock { users -> Bool in
+      guard users == 0 else { return false }
+      users = -1
+      return true
+    }
+    if !ok { throw StateBlock.busy }
+  }
+  package func endWriting() { users.withLock { $0 = 0 } }
+
+  private static var busy: RunError {
+    RunError(
+      .busy, "the model's state is in use by another session",
+      hint: "train from one session at a time; predictions may run together")
+  }
+}
