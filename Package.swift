@@ -44,6 +44,8 @@ let package = Package(
         "Martlet", "MartletData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+
+    .testTarget(name: "JITTests", dependencies: ["MartletJIT"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
