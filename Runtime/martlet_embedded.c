@@ -13,11 +13,28 @@
 #endif
 
 #ifdef MT_EMBEDS
-static const unsigned char math_header[] = {
+static const unsigned char martlet_math[] = {
 #embed "include/martlet_math.h"
 };
+static const unsigned char martlet_math_f32[] = {
+#embed "include/martlet_math_f32.h"
+};
+static const unsigned char martlet_math_f64[] = {
+#embed "include/martlet_math_f64.h"
+};
+static const unsigned char martlet_math_basic[] = {
+#embed "include/martlet_math_basic.h"
+};
+static const unsigned char martlet_math_rows[] = {
+#embed "include/martlet_math_rows.h"
+};
+static const unsigned char martlet_math_random[] = {
+#embed "include/martlet_math_random.h"
+};
+#define MT_FILE(name) {#name ".h", name, sizeof name}
 static const mt_embedded_file files[] = {
-    {"martlet_math.h", math_header, sizeof math_header},
+    MT_FILE(martlet_math),       MT_FILE(martlet_math_f32),  MT_FILE(martlet_math_f64),
+    MT_FILE(martlet_math_basic), MT_FILE(martlet_math_rows), MT_FILE(martlet_math_random),
 };
 size_t mt_embedded_file_count(void) { return sizeof files / sizeof files[0]; }
 const mt_embedded_file *mt_embedded_file_at(size_t i) {

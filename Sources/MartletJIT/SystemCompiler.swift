@@ -60,14 +60,21 @@ package enum SystemCompiler {
     return headers + symbols.pointers + "#line 1 \"\(sourceName)\"\n" + source.text
   }
 
-  /// The same instruction set that the runtime's primitives use, or everything that this CPU has.
+  /// The instruction set of the runtime's primitives, or everything that this CPU has; and whether
+  /// polynomials use fused multiply-add, so that the bits are those of the primitives.
   private static func machineOptions(_ isa: InstructionSet) -> [String] {
-    if isa == InstructionSet.best { return ["-march=native"] }
+    let machine: [String] =
+      switch isa {
+      case .best: ["-march=native"]
+      case .avx2: ["-mavx2", "-mfma", "-mbmi2"]
+      case .avx512:
+        ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mbmi2"]
+      case .baseline, .neon: []
+      }
     return switch isa {
-    case .avx2: ["-mavx2", "-mfma", "-mbmi2"]
-    case .avx512:
-      ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mbmi2"]
-    case .baseline, .neon: []
+    case .avx2, .avx512: machine + ["-DMT_HAVE_FMA=1"]
+    case .baseline: machine + ["-DMT_HAVE_FMA=0"]
+    case .neon: machine
     }
   }
 

@@ -20,7 +20,7 @@ struct SystemCompilerTests {
         const float *a = p[0], *b = p[1];
         float *y = p[2];
         (void)scratch;
-        for (long i = begin; i < end; ++i) y[i] = a[i] + b[i];
+        for (long i = begin; i < end; ++i) y[i] = mtm_add_f32(a[i], b[i]);
       }
       """, form: .scalar, symbols: [])
     #expect(try runAddition(try freshJIT(.cc).compile(source)) == [11, 22, 33, 44])

@@ -32,7 +32,7 @@ import Testing
         """, symbols: []))
     typealias Function = @convention(c) (Float, Double) -> Double
     let function = unsafeBitCast(try code.function(named: "helpers"), to: Function.self)
-    #expect(function(9_223_372_036_854_775_808, 3) == 9_223_372_036_854_775_811)
+    #expect(function(9_223_372_036_854_775_808, 4096) == 9_223_372_036_854_779_904)
     withExtendedLifetime(code) {}
   }
 
