@@ -1,0 +1,126 @@
+// What codegen is asked for and what it answers: one text, and the facts that its user needs.
+
+import MartletIR
+import MartletLoops
+
+/// The two printers of the kernel language.
+package enum EmissionForm: String, Hashable, Sendable, CaseIterable {
+  /// Calls of tile primitives, for a compiler that does not optimise (libtcc).
+  case tile
+  /// Plain loops with one expression a step, for an optimising compiler (gcc or clang -O3).
+  case scalar
+}
+
+package struct EmissionOptions: Hashable, Sendable {
+  /// The name of the one function that runs the schedule.
+  package var entry = "martlet_run"
+  /// Elements of a tile before the number of live tiles is known.
+  package var tileElements = 512
+  /// Prints superinstructions (tile form only); the results have the same bits without.
+  package var usesSuperinstructions = true
+  /// Kernels get internal linkage, for text that is linked with other text.
+  package var staticKernels = false
+
+  package init() {}
+}
+
+/// A schedule as C text.
+package struct EmittedProgram: Sendable {
+  package var source: String
+  package var entry: String
+  /// The runtime functions that the text calls, sorted.
+  package var symbols: [String]
+  /// Scratch that each thread's context must give to kernels.
+  package var scratchBytes: Int
+  /// Names of the kernels in the text, in order of emission.
+  package var kernelNames: [String]
+}
+
+/// The schedule asks for something that has no C text: a bug of a pass, or a dtype without kernels.
+package struct CodegenError: Error, Hashable, Sendable {
+  package var kernel: String
+  package var message: String
+
+  package init(kernel: String, _ message: String) {
+    self.kernel = kernel
+    self.message = message
+  }
+}
+
+/// Which buffers of a kernel may lie in the same memory.
+package struct Aliasing: Hashable, Sendable {
+  package struct Pair: Hashable, Sendable {
+    package var a: Int
+    package var b: Int
+    package init(_ a: Int, _ b: Int) {
+      self.a = min(a, b)
+      self.b = max(a, b)
+    }
+  }
+  /// Nil when nothing is known: every output may be in place of any input of its level and size.
+  package var pairs: Set<Pair>?
+
+  package static let unknown = Aliasing(pairs: nil)
+  package static let none = Aliasing(pairs: [])
+
+  package init(pairs: Set<Pair>?) { self.pairs = pairs }
+}
+
+/// One printed kernel, before it is put into a program.
+package struct EmittedKernel: Sendable {
+  package var name: String
+  /// The whole definition, with the comment above it.
+  package var text: String
+  package var symbols: Set<String>
+  package var scratchBytes: Int
+}
+
+/// Prints one kernel.
+package func emitKernel(
+  _ kernel: Schedule.Kernel, name: String, form: EmissionForm,
+  options: EmissionOptions = EmissionOptions(), aliasing: Aliasing = .unknown
+) throws(CodegenError) -> EmittedKernel {
+  try check(kernel.program, name: name)
+  switch form {
+  case .tile:
+    return try emitTileKernel(kernel, name: name, options: options, aliasing: aliasing)
+  case .scalar:
+    return try emitScalarKernel(kernel, name: name, options: options, aliasing: aliasing)
+  }
+}
+
+/// Refuses programs that a printer would turn into wrong or unreadable C.
+private func check(_ program: TileProgram, name: String) throws(CodegenError) {
+  func fail(_ message: String) -> CodegenError { CodegenError(kernel: name, message) }
+  guard program.rows >= 0, program.cols >= 1, program.chunkRows >= 1 else {
+    throw fail("domain of \(program.rows) × \(program.cols), chunks of \(program.chunkRows)")
+  }
+  for buffer in program.buffers where !buffer.dtype.hasKernels {
+    throw fail("no kernels for dtype \(buffer.dtype) of buffer '\(buffer.label)'")
+  }
+  for (index, instruction) in program.instructions.enumerated() {
+    guard instruction.dtype.hasKernels else {
+      throw fail("no kernels for dtype \(instruction.dtype) of value \(index)")
+    }
+    for operand in instruction.operation.operands where operand < 0 || operand >= index {
+      throw fail("value \(index) reads value \(operand)")
+    }
+    let buffer: Int? =
+      switch instruction.operation {
+      case .load(let buffer, _), .store(let buffer, _), .reduceColumn(_, let buffer, _): buffer
+      default: nil
+      }
+    if let buffer {
+      guard program.buffers.indices.contains(buffer) else {
+        throw fail("value \(index) names buffer \(buffer)")
+      }
+      guard program.buffers[buffer].dtype == instruction.dtype else {
+        throw fail(
+          "value \(index) is \(instruction.dtype), its buffer \(program.buffers[buffer].dtype)")
+      }
+    }
+    if case .reduceColumn = instruction.operation, program.chunkRows == 1, program.rows > 1 {
+      continue  // one partial a row: legal, if slow
+    }
+  }
+}

@@ -1,0 +1,257 @@
+// The schedule as one C function over its kernels.
+
+import MartletIR
+import MartletLoops
+
+/// Prints a schedule: its kernels, each once, and the function that runs its steps in order.
+///
+///     void martlet_run(struct mt_context *cx, void *const *io, char *arena) {
+///       /* MLP/hidden: dot, bias, relu */
+///       static const long s0[] = {1, 64, 128, 784, 0, 784, 1, 0, 128, 1};
+///       void *p0[] = {arena + 0, io[3]};
+///       mt_gemm_f32(cx, s0, io[0], io[2], (void *)(arena + 0), k00_bias_relu, p0);
+///     }
+///
+/// `prototypes` gives the C declarations of the runtime functions that the text calls; the tile form
+/// has them in place of headers, the scalar form includes the runtime's headers instead.
+package func emit(
+  _ schedule: Schedule, form: EmissionForm, options: EmissionOptions = EmissionOptions(),
+  prototypes: ([String]) -> String = { _ in "" }
+) throws(CodegenError) -> EmittedProgram {
+  var emitter = ScheduleEmitter(schedule, form: form, options: options)
+  return try emitter.emit(prototypes: prototypes)
+}
+
+private struct ScheduleEmitter {
+  let schedule: Schedule
+  let form: EmissionForm
+  let options: EmissionOptions
+  private var symbols: Set<String> = []
+  /// For each kernel of the schedule, the one that is printed for it.
+  private var printed: [Int]
+  private var names: [Int: String] = [:]
+
+  init(_ schedule: Schedule, form: EmissionForm, options: EmissionOptions) {
+    self.schedule = schedule
+    self.form = form
+    self.options = options
+    var first: [TileProgram: Int] = [:]
+    printed = []
+    for (index, kernel) in schedule.kernels.enumerated() {
+      let key = kernel.program.identity
+      printed.append(first[key] ?? index)
+      if first[key] == nil { first[key] = index }
+    }
+  }
+
+  mutating func emit(prototypes: ([String]) -> String) throws(CodegenError) -> EmittedProgram {
+    let launches = schedule.steps.flatMap(\.launches)
+    for launch in launches { try check(launch) }
+
+    var pairs: [Int: Set<Aliasing.Pair>] = [:]
+    for launch in launches {
+      pairs[printed[launch.kernel], default: []].formUnion(sharing(launch))
+    }
+    var kernelTexts: [String] = []
+    var kernelNames: [String] = []
+    var scratchBytes = 0
+    for index in pairs.keys.sorted() {
+      let name = kernelName(index, position: kernelNames.count)
+      let kernel = try emitKernel(
+        schedule.kernels[index], name: name, form: form, options: options,
+        aliasing: Aliasing(pairs: pairs[index] ?? []))
+      names[index] = name
+      kernelNames.append(name)
+      kernelTexts.append(kernel.text)
+      symbols.formUnion(kernel.symbols)
+      scratchBytes = max(scratchBytes, kernel.scratchBytes)
+    }
+    let run = try runFunction()
+    let sorted = symbols.sorted()
+
+    var source = CText.comment([schedule.name])
+    switch form {
+    case .tile:
+      let declarations = prototypes(sorted)
+      source += "struct mt_context;\n" + declarations
+      if !declarations.isEmpty, declarations.last != "\n" { source += "\n" }
+    case .scalar:
+      source += "#include \"martlet_math.h\"\n#include \"martlet_runtime.h\"\n"
+    }
+    source += "\n" + kernelTexts.joined(separator: "\n") + "\n" + run
+    return EmittedProgram(
+      source: source, entry: options.entry, symbols: sorted, scratchBytes: scratchBytes,
+      kernelNames: kernelNames)
+  }
+
+  private func kernelName(_ index: Int, position: Int) -> String {
+    let base = CText.sanitise(schedule.kernels[index].name, for: .identifier)
+    let number = position < 10 ? "0\(position)" : "\(position)"
+    return base.isEmpty ? "k\(number)" : "k\(number)_\(base)"
+  }
+
+  private func check(_ launch: Schedule.Launch) throws(CodegenError) {
+    guard schedule.kernels.indices.contains(launch.kernel) else {
+      throw CodegenError(kernel: schedule.name, "launch of kernel \(launch.kernel)")
+    }
+    let kernel = schedule.kernels[launch.kernel]
+    guard launch.buffers.count == kernel.program.buffers.count,
+      launch.buffers.allSatisfy(schedule.buffers.indices.contains)
+    else {
+      throw CodegenError(
+        kernel: kernel.name,
+        "\(launch.buffers.count) buffers for \(kernel.program.buffers.count) places")
+    }
+  }
+
+  // MARK: - Memory
+
+  /// Places of a launch, one of them written, whose bytes overlap. Bound buffers are disjoint unless
+  /// they are the same one: the caller's promise.
+  private func sharing(_ launch: Schedule.Launch) -> Set<Aliasing.Pair> {
+    let places = schedule.kernels[launch.kernel].program.buffers
+    var result: Set<Aliasing.Pair> = []
+    for a in launch.buffers.indices {
+      for b in launch.buffers.indices where b > a {
+        guard places[a].role != .input || places[b].role != .input else { continue }
+        let x = schedule.buffers[launch.buffers[a]]
+        let y = schedule.buffers[launch.buffers[b]]
+        let overlaps =
+          switch (x.storage, y.storage) {
+          case (.bound(let m), .bound(let n)): m == n
+          case (.arena(let m), .arena(let n)): m < n + y.byteCount && n < m + x.byteCount
+          default: false
+          }
+        if overlaps { result.insert(Aliasing.Pair(a, b)) }
+      }
+    }
+    return result
+  }
+
+  private func pointer(_ buffer: Int) throws(CodegenError) -> String {
+    guard schedule.buffers.indices.contains(buffer) else {
+      throw CodegenError(kernel: schedule.name, "no buffer \(buffer)")
+    }
+    switch schedule.buffers[buffer].storage {
+    case .bound(let number): return "io[\(number)]"
+    case .arena(let offset): return offset == 0 ? "arena" : "arena + \(offset)"
+    }
+  }
+
+  private func pointers(_ launch: Schedule.Launch) throws(CodegenError) -> String {
+    var texts: [String] = []
+    for buffer in launch.buffers { texts.append(try pointer(buffer)) }
+    return "{" + (texts.isEmpty ? "0" : texts.joined(separator: ", ")) + "}"
+  }
+
+  // MARK: - Steps
+
+  private mutating func runFunction() throws(CodegenError) -> String {
+    var body = ""
+    for (number, step) in schedule.steps.enumerated() {
+      let comment = CText.sanitise(step.comment, for: .comment)
+      if !comment.isEmpty { body += "  /* \(comment) */\n" }
+      switch step.work {
+      case .launch(let launches):
+        body += try launchText(launches, grain: step.grain, number: number)
+      case .call(let symbol, let arguments, let epilogue, let takesEpilogue):
+        body += try callText(
+          symbol, arguments, epilogue, takesEpilogue: takesEpilogue, number: number)
+      }
+    }
+    var text = "void \(options.entry)(struct mt_context *cx, void *const *io, char *arena) {\n"
+    // Pure constants need neither; an empty program needs nothing.
+    text += "  (void)cx, (void)io, (void)arena;\n"
+    text += body + "}\n"
+    if form == .scalar, !options.staticKernels {
+      text = "void \(options.entry)(struct mt_context *cx, void *const *io, char *arena);\n" + text
+    }
+    return text
+  }
+
+  private mutating func launchText(
+    _ launches: [Schedule.Launch], grain: Int, number: Int
+  ) throws(CodegenError) -> String {
+    guard let first = launches.first else { return "" }
+    let kernel = names[printed[first.kernel]] ?? ""
+    if launches.count == 1 {
+      symbols.insert("mt_parallel")
+      return """
+          void *p\(number)[] = \(try pointers(first));
+          mt_parallel(cx, \(kernel), p\(number), \(first.units), \(grain));
+
+        """
+    }
+    for launch in launches where printed[launch.kernel] != printed[first.kernel] {
+      throw CodegenError(kernel: kernel, "segments of different kernels in one step")
+    }
+    symbols.insert("mt_parallel_segments")
+    var text = ""
+    var rows: [String] = []
+    for (segment, launch) in launches.enumerated() {
+      text += "  void *p\(number)_\(segment)[] = \(try pointers(launch));\n"
+      rows.append("p\(number)_\(segment)")
+    }
+    text += "  void *const *const p\(number)[] = {\(rows.joined(separator: ", "))};\n"
+    text += "  static const long units\(number)[] = \(CText.table(launches.map(\.units)));\n"
+    text += "  mt_parallel_segments(cx, \(kernel), \(launches.count), p\(number), "
+    text += "units\(number), \(grain));\n"
+    return text
+  }
+
+  private mutating func callText(
+    _ symbol: String, _ arguments: [Schedule.Argument], _ epilogue: Schedule.Launch?,
+    takesEpilogue: Bool, number: Int
+  ) throws(CodegenError) -> String {
+    let name = CText.sanitise(symbol, for: .identifier)
+    guard name == symbol, name.hasPrefix("mt_") else {
+      throw CodegenError(kernel: schedule.name, "call of '\(symbol)'")
+    }
+    symbols.insert(symbol)
+    var text = ""
+    var parts = ["cx"]
+    for (place, argument) in arguments.enumerated() {
+      switch argument {
+      case .table(let values):
+        text += "  static const long s\(number)_\(place)[] = \(CText.table(values));\n"
+        parts.append("s\(number)_\(place)")
+      case .buffer(let buffer):
+        let pointer = try pointer(buffer)
+        parts.append(pointer.hasPrefix("arena") ? "(void *)(\(pointer))" : pointer)
+      case .integer(let value): parts.append("\(value)")
+      }
+    }
+    if let epilogue {
+      guard takesEpilogue else {
+        throw CodegenError(kernel: schedule.name, "\(symbol) takes no epilogue")
+      }
+      text += "  void *p\(number)[] = \(try pointers(epilogue));\n"
+      parts += [names[printed[epilogue.kernel]] ?? "0", "p\(number)"]
+    } else if takesEpilogue {
+      parts += ["0", "0"]
+    }
+    return text + "  \(symbol)(\(parts.joined(separator: ", ")));\n"
+  }
+}
+
+extension Schedule.Step {
+  /// Every kernel application of the step, epilogues included.
+  var launches: [Schedule.Launch] {
+    switch work {
+    case .launch(let launches): launches
+    case .call(_, _, let epilogue, _): epilogue.map { [$0] } ?? []
+    }
+  }
+}
+
+extension TileProgram {
+  /// What makes two kernels the same text: the number of rows only matters where it is printed.
+  var identity: TileProgram {
+    var key = self
+    let hasColumnReductions = instructions.contains {
+      if case .reduceColumn = $0.operation { true } else { false }
+    }
+    if chunkRows == 1, lastCols == cols, !hasColumnReductions { key.rows = 0 }
+    return key
+  }
+}

@@ -1,0 +1,190 @@
+// Memory of tiles: which values are computed in their output buffer, and slots of scratch for the rest.
+
+import MartletIR
+import MartletLoops
+
+/// Tile code with a place for every tile.
+struct AllocatedTileCode {
+  var calls: [Call]
+  var tiles: [Tile]
+  var scratchBytes: Int
+}
+
+/// Decides where tiles lie.
+///
+/// A stored value is computed straight into its output when no buffer that may share the output's
+/// memory is read later in the block; else it is computed in scratch and copied at the block's end.
+/// Scratch is a linear scan: a result takes the slot of an operand that dies with the call when both
+/// have equal sizes (primitives take equal or disjoint buffers only), or the first gap.
+struct TileAllocation {
+  private var lowering: TileLowering
+
+  init(_ lowering: TileLowering) { self.lowering = lowering }
+
+  mutating func run(name: String) throws(CodegenError) -> AllocatedTileCode {
+    try placeStores(name: name)
+    // A stable sort: regions in order of execution, calls in order of creation.
+    var calls: [Call] = []
+    for region in [Region.entry, .row, .body, .rowEnd, .exit] {
+      calls += lowering.calls.filter { $0.region == region }
+    }
+    let scratchBytes = scan(calls)
+    return AllocatedTileCode(calls: calls, tiles: lowering.tiles, scratchBytes: scratchBytes)
+  }
+
+  // MARK: - Stores
+
+  private mutating func placeStores(name: String) throws(CodegenError) {
+    let program = lowering.program
+    let stores = lowering.pendingStores
+    var definition: [Int: Int] = [:]
+    // Row calls of `pieces` run before the body, whatever the order of creation.
+    let order = lowering.calls.indices.map { index in
+      (lowering.calls[index].region.rawValue, index)
+    }
+    for (index, call) in lowering.calls.enumerated() {
+      if case .tile(let tile) = call.result { definition[tile] = index }
+    }
+    var direct = [Bool](repeating: false, count: stores.count)
+    for (number, store) in stores.enumerated() {
+      guard store.level == .full || store.level == .row else { continue }
+      let sharing = program.buffers.indices.filter {
+        program.mayAlias($0, store.buffer, lowering.aliasing)
+      }
+      for other in sharing where other != store.buffer || program.buffers[other].role == .inout_ {
+        try checkAccess(of: other, as: store.level, name: name)
+      }
+      guard case .tile(let tile) = lowering.homes[store.value],
+        lowering.levels[store.value] == store.level, lowering.tiles[tile].output == nil,
+        let place = definition[tile]
+      else { continue }
+      // Copies at the block's end read their buffers after everything else.
+      let readByCopies = stores.enumerated().contains { index, other in
+        guard !direct[index], case .buffer(let source, _) = lowering.homes[other.value] else {
+          return false
+        }
+        return sharing.contains(source)
+      }
+      let readLater = lowering.calls.indices.contains { index in
+        guard order[index] > order[place] || (index == place && !lowering.calls[index].isElementwise)
+        else { return false }
+        return lowering.calls[index].arguments.contains { argument in
+          switch argument {
+          case .buffer(let buffer, _), .bufferElement(let buffer, _): sharing.contains(buffer)
+          default: false
+          }
+        }
+      }
+      if !readByCopies && !readLater {
+        direct[number] = true
+        lowering.bind(tile: tile, to: store.buffer)
+      }
+    }
+    for (number, store) in stores.enumerated() {
+      lowering.appendCopy(of: store, skip: direct[number])
+    }
+  }
+
+  /// A buffer that shares memory with an output of a level must be read at that level's own index.
+  private func checkAccess(
+    of buffer: Int, as level: TileProgram.Level, name: String
+  ) throws(CodegenError) {
+    let program = lowering.program
+    for (index, instruction) in program.instructions.enumerated() where lowering.live[index] {
+      guard case .load(buffer, let access) = instruction.operation else { continue }
+      guard access == .flat, lowering.levels[index] == lowering.normalised(level) else {
+        throw CodegenError(
+          kernel: name,
+          "an output shares memory with '\(program.buffers[buffer].label)', which is not read in place")
+      }
+    }
+  }
+
+  // MARK: - Linear scan
+
+  private mutating func scan(_ calls: [Call]) -> Int {
+    for (position, call) in calls.enumerated() {
+      for argument in call.arguments {
+        switch argument {
+        case .tile(let tile), .element(let tile):
+          lowering.update(tile: tile) {
+            $0.lastUse = $0.region == call.region ? max($0.lastUse, position) : Int.max
+          }
+        default: break
+        }
+      }
+    }
+    var occupied: [(offset: Int, size: Int, tile: Int)] = []
+    var high = 0
+    for (position, call) in calls.enumerated() {
+      var dying: [Int] = []
+      for argument in call.arguments {
+        switch argument {
+        case .tile(let tile), .element(let tile):
+          if lowering.tiles[tile].lastUse == position, !dying.contains(tile) { dying.append(tile) }
+        default: break
+        }
+      }
+      if case .tile(let result) = call.result, lowering.tiles[result].output == nil {
+        let size = byteCount(lowering.tiles[result])
+        let reusable = call.isElementwise ? inPlaceOperand(of: call, result, among: dying) : nil
+        if let reusable {
+          let offset = lowering.tiles[reusable].offset
+          lowering.update(tile: result) { $0.offset = offset }
+          occupied.removeAll { $0.tile == reusable }
+          occupied.append((offset, size, result))
+        } else {
+          var offset = 0
+          for slot in occupied.sorted(by: { $0.offset < $1.offset }) {
+            if offset + size <= slot.offset { break }
+            offset = max(offset, slot.offset + slot.size)
+          }
+          lowering.update(tile: result) { $0.offset = offset }
+          occupied.append((offset, size, result))
+          high = max(high, offset + size)
+        }
+        if lowering.tiles[result].lastUse < 0 { occupied.removeAll { $0.tile == result } }
+      }
+      occupied.removeAll { dying.contains($0.tile) }
+    }
+    return high
+  }
+
+  private func inPlaceOperand(of call: Call, _ result: Int, among dying: [Int]) -> Int? {
+    let wanted = lowering.tiles[result]
+    for argument in call.arguments {
+      guard case .tile(let tile) = argument, dying.contains(tile) else { continue }
+      let candidate = lowering.tiles[tile]
+      if candidate.output == nil, candidate.extent == wanted.extent,
+        candidate.dtype.byteCount == wanted.dtype.byteCount
+      {
+        return tile
+      }
+    }
+    return nil
+  }
+
+  private func byteCount(_ tile: Tile) -> Int {
+    let layout = lowering.layout
+    let elements =
+      switch tile.extent {
+      case .one: 1
+      case .rows: layout.blockRows
+      case .columns: layout.cols
+      case .block: layout.blockElements
+      }
+    return (elements * tile.dtype.byteCount + 63) / 64 * 64
+  }
+}
+
+extension TileLowering {
+  /// Levels as values have them: a program of one column has no rows.
+  func normalised(_ level: TileProgram.Level) -> TileProgram.Level {
+    guard layout.mode == .flat else { return level }
+    switch level {
+    case .row: return .full
+    case .column: return .scalar
+    default: return level
+    }
+  }
+}
