@@ -45,7 +45,23 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    .target(
+      name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),
+    .testTarget(name: "IRTests", dependencies: ["MartletIR"]),
     .testTarget(name: "JITTests", dependencies: ["MartletJIT"]),
+    .testTarget(
+      name: "CodegenTests",
+      dependencies: ["CMartletRuntime", "MartletIR", "MartletLoops", "MartletCodegen"],
+      exclude: ["Goldens"]),
+    .testTarget(
+      name: "OpConformanceTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "CompositeTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "PassTests", dependencies: ["MartletTestSupport"]),
+    .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
+    .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "DataTests", dependencies: ["MartletData"], exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -20,6 +20,9 @@ package struct EmissionOptions: Hashable, Sendable {
   package var usesSuperinstructions = true
   /// Kernels get internal linkage, for text that is linked with other text.
   package var staticKernels = false
+  /// The scalar form includes the runtime's headers, for text that is compiled by hand. Without, the
+  /// one who compiles puts declarations in front.
+  package var includesHeaders = false
 
   package init() {}
 }
@@ -59,11 +62,16 @@ package struct Aliasing: Hashable, Sendable {
   }
   /// Nil when nothing is known: every output may be in place of any input of its level and size.
   package var pairs: Set<Pair>?
+  /// Pairs that only ever are single elements: reading them as scalars is reading them in place.
+  package var singles: Set<Pair>
 
   package static let unknown = Aliasing(pairs: nil)
   package static let none = Aliasing(pairs: [])
 
-  package init(pairs: Set<Pair>?) { self.pairs = pairs }
+  package init(pairs: Set<Pair>?, singles: Set<Pair> = []) {
+    self.pairs = pairs
+    self.singles = singles
+  }
 }
 
 /// One printed kernel, before it is put into a program.

@@ -67,7 +67,7 @@ extension ScalarPrinter {
   private mutating func rowArguments(_ value: Int) -> String {
     guard isFlat else { return "\(rowPointer(value)), \(rowCount)" }
     // A row of one element.
-    let type = CText.type(program.instructions[value].dtype, .scalar)
+    let type = CText.type(program.instructions[value].dtype)
     return "(const \(type)[]){\(name(value))}, 1"
   }
 

@@ -263,7 +263,7 @@ struct ScalarPrinter {
   /// A full value in the loop of a stage: computed in its own stage, read back in a later one.
   private mutating func loopDefinition(_ index: Int, stage: Int) -> [String] {
     if stages.stage[index] < stage, stages.rowArrays.contains(index) {
-      let type = CText.type(program.instructions[index].dtype, .scalar)
+      let type = CText.type(program.instructions[index].dtype)
       return ["const \(type) t\(index) = t\(index)_row[c];"]
     }
     return definition(index)
@@ -271,7 +271,7 @@ struct ScalarPrinter {
 
   private mutating func columnDefinition(_ index: Int) -> [String] {
     guard stages.columnArrays.contains(index) else { return definition(index) }
-    let type = CText.type(program.instructions[index].dtype, .scalar)
+    let type = CText.type(program.instructions[index].dtype)
     return ["const \(type) t\(index) = t\(index)_row[c];"]
   }
 

@@ -53,7 +53,7 @@ struct ScalarStages {
       }
       if levels[index] == .column {
         switch instruction.operation {
-        case .load(_, .column), .load(_, .flat), .iota, .store: break
+        case .load(_, .column), .load(_, .flat), .iota, .store, .reduceColumn: break
         default: columnArrays.append(index)
         }
       }

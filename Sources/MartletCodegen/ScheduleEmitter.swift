@@ -12,8 +12,8 @@ import MartletLoops
 ///       mt_gemm_f32(cx, s0, io[0], io[2], (void *)(arena + 0), k00_bias_relu, p0);
 ///     }
 ///
-/// `prototypes` gives the C declarations of the runtime functions that the text calls; the tile form
-/// has them in place of headers, the scalar form includes the runtime's headers instead.
+/// `prototypes` gives the C declarations of the runtime functions that the text calls, for text that
+/// is to stand alone; a back end that puts them in front itself leaves it out.
 package func emit(
   _ schedule: Schedule, form: EmissionForm, options: EmissionOptions = EmissionOptions(),
   prototypes: ([String]) -> String = { _ in "" }
@@ -48,18 +48,18 @@ private struct ScheduleEmitter {
     let launches = schedule.steps.flatMap(\.launches)
     for launch in launches { try check(launch) }
 
-    var pairs: [Int: Set<Aliasing.Pair>] = [:]
+    var sharing: [Int: Aliasing] = [:]
     for launch in launches {
-      pairs[printed[launch.kernel], default: []].formUnion(sharing(launch))
+      add(launch, to: &sharing[printed[launch.kernel], default: .none])
     }
     var kernelTexts: [String] = []
     var kernelNames: [String] = []
     var scratchBytes = 0
-    for index in pairs.keys.sorted() {
+    for index in sharing.keys.sorted() {
       let name = kernelName(index, position: kernelNames.count)
       let kernel = try emitKernel(
         schedule.kernels[index], name: name, form: form, options: options,
-        aliasing: Aliasing(pairs: pairs[index] ?? []))
+        aliasing: sharing[index] ?? .unknown)
       names[index] = name
       kernelNames.append(name)
       kernelTexts.append(kernel.text)
@@ -70,13 +70,12 @@ private struct ScheduleEmitter {
     let sorted = symbols.sorted()
 
     var source = CText.comment([schedule.name])
-    switch form {
-    case .tile:
+    if form == .scalar, options.includesHeaders {
+      source += "#include \"martlet_math.h\"\n#include \"martlet_runtime.h\"\n"
+    } else {
       let declarations = prototypes(sorted)
       source += "struct mt_context;\n" + declarations
       if !declarations.isEmpty, declarations.last != "\n" { source += "\n" }
-    case .scalar:
-      source += "#include \"martlet_math.h\"\n#include \"martlet_runtime.h\"\n"
     }
     source += "\n" + kernelTexts.joined(separator: "\n") + "\n" + run
     return EmittedProgram(
@@ -106,11 +105,10 @@ private struct ScheduleEmitter {
 
   // MARK: - Memory
 
-  /// Places of a launch, one of them written, whose bytes overlap. Bound buffers are disjoint unless
-  /// they are the same one: the caller's promise.
-  private func sharing(_ launch: Schedule.Launch) -> Set<Aliasing.Pair> {
+  /// Adds the places of a launch, one of them written, whose bytes overlap. Bound buffers are
+  /// disjoint unless they are the same one: the caller's promise.
+  private func add(_ launch: Schedule.Launch, to aliasing: inout Aliasing) {
     let places = schedule.kernels[launch.kernel].program.buffers
-    var result: Set<Aliasing.Pair> = []
     for a in launch.buffers.indices {
       for b in launch.buffers.indices where b > a {
         guard places[a].role != .input || places[b].role != .input else { continue }
@@ -122,10 +120,19 @@ private struct ScheduleEmitter {
           case (.arena(let m), .arena(let n)): m < n + y.byteCount && n < m + x.byteCount
           default: false
           }
-        if overlaps { result.insert(Aliasing.Pair(a, b)) }
+        guard overlaps else { continue }
+        let pair = Aliasing.Pair(a, b)
+        let isSingle =
+          x.byteCount == places[a].dtype.byteCount && y.byteCount == places[b].dtype.byteCount
+        let isNew = aliasing.pairs?.contains(pair) == false
+        aliasing.pairs?.insert(pair)
+        if !isSingle {
+          aliasing.singles.remove(pair)
+        } else if isNew {
+          aliasing.singles.insert(pair)
+        }
       }
     }
-    return result
   }
 
   private func pointer(_ buffer: Int) throws(CodegenError) -> String {
@@ -209,7 +216,8 @@ private struct ScheduleEmitter {
     }
     symbols.insert(symbol)
     var text = ""
-    var parts = ["cx"]
+    // The combiners of partial results are tile primitives: they need no context.
+    var parts = symbol.hasPrefix("mt_combine_") ? [] : ["cx"]
     for (place, argument) in arguments.enumerated() {
       switch argument {
       case .table(let values):

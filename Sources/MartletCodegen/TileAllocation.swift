@@ -52,6 +52,7 @@ struct TileAllocation {
         program.mayAlias($0, store.buffer, lowering.aliasing)
       }
       for other in sharing where other != store.buffer || program.buffers[other].role == .inout_ {
+        if lowering.aliasing.singles.contains(Aliasing.Pair(other, store.buffer)) { continue }
         try checkAccess(of: other, as: store.level, name: name)
       }
       guard case .tile(let tile) = lowering.homes[store.value],
