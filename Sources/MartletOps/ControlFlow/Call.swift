@@ -30,7 +30,7 @@ package struct Call: Op, AttributeFree {
   }
 
   package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
-    try evaluateBody(regions[0], inputs)
+    try Interpreter().run(regions[0], inputs)
   }
 
   package var lowering: Lowering { .inlined }
@@ -57,22 +57,4 @@ package struct Call: Op, AttributeFree {
       OpSample(Call(), [type], [-2...2], regions: [outer]),
     ]
   }()
-}
-
-/// Runs a body graph on host arrays.
-package func evaluateBody(
-  _ body: Graph, _ arguments: [HostArray]
-) throws(TypeError) -> [HostArray] {
-  var values = [HostArray?](repeating: nil, count: body.values.count)
-  for (parameter, argument) in zip(body.parameters, arguments) {
-    values[parameter.value.id] = argument
-  }
-  for node in body.nodes {
-    guard let op = node.op as? any Op else {
-      throw TypeError(op: node.op.name, "has no interpretation")
-    }
-    let results = try op.evaluate(node.operands.compactMap { values[$0.id] }, node.regions)
-    for (value, result) in zip(node.results, results) { values[value.id] = result }
-  }
-  return body.outputs.compactMap { values[$0.value.id] }
 }
