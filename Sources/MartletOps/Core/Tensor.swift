@@ -47,6 +47,13 @@ package func here(_ x: Tensor, _ file: StaticString, _ line: UInt) -> SourceLoca
   x.trace.location(file, line)
 }
 
+/// Runs the body of a composite function: what it records lies where the function was called.
+package func composite<T>(
+  _ x: Tensor, _ file: StaticString, _ line: UInt, _ body: () -> T
+) -> T {
+  x.trace.calling(from: here(x, file, line), body)
+}
+
 /// NumPy broadcasting of two shapes; nil when they do not fit.
 package func broadcastShapes(_ a: Shape, _ b: Shape) -> Shape? {
   let rank = max(a.rank, b.rank)
@@ -66,7 +73,7 @@ package func recordBroadcast(
 ) -> Tensor {
   guard a.shape != b.shape, a.dtype == b.dtype else { return record(op, a, b, at: place) }
   guard let shape = broadcastShapes(a.shape, b.shape) else {
-    let place = place ?? SourceLocation(scope: a.trace.scopes.joined(separator: "/"))
+    let place = place ?? a.trace.place
     if a.value != nil, b.value != nil {
       a.trace.report(
         TypeError(

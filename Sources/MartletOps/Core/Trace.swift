@@ -22,6 +22,11 @@ package final class Trace: @unchecked Sendable {
   /// True under `compile(training:)`: dropout draws, batch norm uses the batch's statistics.
   package let isTraining: Bool
   package var scopes: [String] = []
+  /// Where the running composite function was called: the place of all nodes that it records.
+  private var callSite: SourceLocation?
+  /// How many values an integer argument may name (`0..<count`): the caller's data is checked
+  /// against it before each step.
+  package private(set) var indexBounds: [Value: Int] = [:]
   /// State cells in order of first use, with their parameter index in the graph.
   package private(set) var cells: [(cell: any StateCell, parameter: Int)] = []
   private var cellIndex: [ObjectIdentifier: Int] = [:]
@@ -53,7 +58,31 @@ package final class Trace: @unchecked Sendable {
   }
 
   package func location(_ file: StaticString, _ line: UInt) -> SourceLocation {
-    SourceLocation(scope: scopes.joined(separator: "/"), file: "\(file)", line: Int(line))
+    guard callSite == nil else { return place }
+    return SourceLocation(scope: scopes.joined(separator: "/"), file: "\(file)", line: Int(line))
+  }
+
+  /// The place of a node whose recorder names none.
+  package var place: SourceLocation {
+    SourceLocation(
+      scope: scopes.joined(separator: "/"), file: callSite?.file ?? "", line: callSite?.line ?? 0)
+  }
+
+  /// Runs `body`; what it records lies at `site`, or where an outer composite was called.
+  package func calling<T>(from site: SourceLocation, _ body: () -> T) -> T {
+    let outer = callSite
+    defer { callSite = outer }
+    callSite = outer ?? site
+    return body()
+  }
+
+  /// Notes that the elements of an argument are indices below `count`. False if `x` is no argument.
+  package func bound(_ x: Tensor, below count: Int) -> Bool {
+    guard x.trace === self, let value = x.value, graph.definition(value) == nil,
+      graph.parameters.contains(where: { $0.value == value && $0.role == .argument })
+    else { return false }
+    indexBounds[value] = min(count, indexBounds[value] ?? count)
+    return true
   }
 
   package func report(_ error: CompileError) { diagnostics.append(error) }
@@ -68,7 +97,7 @@ package final class Trace: @unchecked Sendable {
   package func record(
     _ op: any Op, _ operands: [Tensor], regions: [Graph] = [], at place: SourceLocation? = nil
   ) -> [Tensor] {
-    let place = place ?? SourceLocation(scope: scopes.joined(separator: "/"))
+    let place = place ?? self.place
     let types = operands.map(\.type)
     var poisoned = ended
     if ended {

@@ -1,0 +1,91 @@
+// Layer and batch normalisation. Gradients flow through mean and variance.
+
+import MartletIR
+
+/// Layer normalisation along one axis: `(x − mean) / √(variance + ε) · scale + bias`, with the
+/// population's variance of each row.
+///
+/// `scale` and `bias` are `[C]`, C the extent of `axis`; nil leaves them out. Shape and dtype of the result:
+/// those of `x`. Gradient: to `x` through mean and variance, to `scale` and `bias` sums over rows.
+/// Ba et al., arXiv:1607.06450. Refused when extents do not fit.
+public func layerNorm(
+  _ x: Tensor, scale: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5, axis: Int = -1,
+  file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  composite(x, file, line) {
+    guard let axis = x.checkedAxis(axis, op: "layerNorm", at: x.trace.place) else {
+      return x.poisoned
+    }
+    let centred = x - x.mean(axes: [axis], keepDims: true)
+    let variance = (centred * centred).mean(axes: [axis], keepDims: true)
+    return affine(
+      centred * rsqrt(variance + epsilon), scale, bias, axis: axis, op: "layerNorm")
+  }
+}
+
+/// Batch normalisation with the batch's own statistics, over all axes but `axis` (the channels).
+///
+/// `normalized = (x − mean) / √(variance + ε) · scale + bias`; `mean` and `variance` are `[C]`, the variance the
+/// population's (divide by m); running averages use `variance · m / (m − 1)`. Gradients flow through both.
+/// `scale` and `bias` are `[C]` or nil. Ioffe and Szegedy, arXiv:1502.03167.
+public func batchNorm(
+  _ x: Tensor, scale: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5, axis: Int = -1,
+  file: StaticString = #fileID, line: UInt = #line
+) -> (normalized: Tensor, mean: Tensor, variance: Tensor) {
+  composite(x, file, line) {
+    guard let axis = x.checkedAxis(axis, op: "batchNorm", at: x.trace.place) else {
+      return (x.poisoned, x.poisoned, x.poisoned)
+    }
+    let others = (0..<x.rank).filter { $0 != axis }
+    let mean = x.mean(axes: others)
+    let centred = x - mean.along(axis, of: x)
+    let variance = (centred * centred).mean(axes: others)
+    let unit = centred * rsqrt(variance + epsilon).along(axis, of: x)
+    return (affine(unit, scale, bias, axis: axis, op: "batchNorm"), mean, variance)
+  }
+}
+
+/// Batch normalisation with given statistics `[C]`, as at inference:
+/// `(x − mean) / √(variance + ε) · scale + bias`.
+///
+/// Gradient: to all operands.
+public func batchNorm(
+  _ x: Tensor, scale: Tensor? = nil, bias: Tensor? = nil, mean: Tensor, variance: Tensor,
+  epsilon: Double = 1e-5, axis: Int = -1, file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  composite(x, file, line) {
+    guard let axis = x.checkedAxis(axis, op: "batchNorm", at: x.trace.place) else {
+      return x.poisoned
+    }
+    let channels: Shape = [x.shape[axis]]
+    guard mean.shape == channels, variance.shape == channels else {
+      return refuse(
+        "batchNorm", "mean and variance must be \(channels)", x, mean, variance, at: x.trace.place)
+    }
+    let unit = (x - mean.along(axis, of: x)) * rsqrt(variance + epsilon).along(axis, of: x)
+    return affine(unit, scale, bias, axis: axis, op: "batchNorm")
+  }
+}
+
+private func affine(
+  _ x: Tensor, _ scale: Tensor?, _ bias: Tensor?, axis: Int, op: String
+) -> Tensor {
+  var y = x
+  for (factor, role) in [(scale, "scale"), (bias, "bias")] {
+    guard let factor else { continue }
+    guard factor.shape == [x.shape[axis]] else {
+      return refuse(
+        op, "the \(role) must be [\(x.shape[axis])]", x, factor, at: x.trace.place)
+    }
+    y = role == "scale" ? y * factor.along(axis, of: x) : y + factor.along(axis, of: x)
+  }
+  return y
+}
+
+extension Tensor {
+  /// A vector `[C]` repeated along all axes of `x` but `axis`, whose extent is C.
+  package func along(_ axis: Int, of x: Tensor) -> Tensor {
+    guard rank == 1 else { return self }
+    return record(Broadcast(shape: x.shape, axes: [axis]), self)
+  }
+}
