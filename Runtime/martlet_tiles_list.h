@@ -16,6 +16,7 @@
 
 /* Parameter lists by kind. */
 #define MT_PARAMETERS_UNARY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n)
+#define MT_PARAMETERS_TRIG(op, t) MT_PARAMETERS_UNARY(op, t)
 #define MT_PARAMETERS_COPY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n)
 #define MT_PARAMETERS_FILL(op, t) (MT_T(t) *y, MT_T(t) s, long n)
 #define MT_PARAMETERS_BINARY(op, t) (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, long n)
@@ -52,6 +53,20 @@
   (void *y, const void *x, long start, long n, long rank, const long *dims,                  \
    const long *src_dims, const long *strides, const long *low, const long *interior, const void *fill)
 #define MT_PARAMETERS_IOTA(op, t) (MT_T(t) *y, long start, long n, long inner, long size)
+#define MT_PARAMETERS_RANDOM(op, t) (MT_T(t) *y, long seed, long step, long stream, long start, long n)
+#define MT_PARAMETERS_MUL_ADD(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, const MT_T(t) *c, long n)
+#define MT_PARAMETERS_MULS_ADD(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, long n)
+#define MT_PARAMETERS_AXPBY(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, MT_T(t) u, long n)
+#define MT_PARAMETERS_MAXS_MULS(op, t) (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, MT_T(t) u, long n)
+#define MT_PARAMETERS_MUL_MUL(op, t) MT_PARAMETERS_MUL_ADD(op, t)
+#define MT_PARAMETERS_LOGISTIC_MUL(op, t) MT_PARAMETERS_BINARY(op, t)
+#define MT_PARAMETERS_EXP_SUBS(op, t) MT_PARAMETERS_BINARY_S(op, t)
+#define MT_PARAMETERS_SUB_MUL(op, t) MT_PARAMETERS_MUL_ADD(op, t)
+#define MT_PARAMETERS_GTS_SELECT(op, t) \
+  (MT_T(t) *y, const MT_T(t) *c, MT_T(t) s, const MT_T(t) *a, MT_T(t) u, long n)
 
 /* Families. */
 #define MT_FLOATS(X, kind, op) X(kind, op##_f32, op, f32) X(kind, op##_f64, op, f64)
@@ -92,13 +107,15 @@
   X(UNARY, not_bool, not, bool)                                                               \
   MT_FLOATS(X, UNARY, exp) MT_FLOATS(X, UNARY, exp2) MT_FLOATS(X, UNARY, expm1)               \
   MT_FLOATS(X, UNARY, log) MT_FLOATS(X, UNARY, log1p)                                         \
-  MT_FLOATS(X, UNARY, tanh) MT_FLOATS(X, UNARY, logistic) X(UNARY, erf_f32, erf, f32)         \
+  MT_FLOATS(X, UNARY, tanh) MT_FLOATS(X, UNARY, logistic) MT_FLOATS(X, UNARY, erf)            \
   MT_FLOATS(X, UNARY, sqrt) MT_FLOATS(X, UNARY, rsqrt) MT_FLOATS(X, UNARY, reciprocal)        \
+  MT_FLOATS(X, TRIG, sin) MT_FLOATS(X, TRIG, cos)                                             \
   MT_FLOATS(X, UNARY, floor) MT_FLOATS(X, UNARY, ceil) MT_FLOATS(X, UNARY, round)
 
 #define MT_BINARY_TILES(X)                                                                    \
   MT_ARITHMETIC(X, f32) MT_ARITHMETIC(X, f64)                                                 \
   MT_BOTH_WAYS(X, div, f32) MT_BOTH_WAYS(X, div, f64)                                         \
+  MT_BOTH_WAYS(X, pow, f32) MT_BOTH_WAYS(X, pow, f64)                                         \
   MT_SLOWLY(X, rem, f32) MT_SLOWLY(X, rem, f64)                                               \
   MT_ARITHMETIC(X, i32) MT_ARITHMETIC(X, i64) MT_ARITHMETIC(X, u8)                            \
   MT_BOTH_WAYS(X, div, i32) MT_SLOWLY(X, div, i64) MT_BOTH_WAYS(X, div, u8)                   \
@@ -124,6 +141,19 @@
   MT_ALL(X, EXPAND, expand) MT_ALL(X, REPEAT, repeat)                                         \
   MT_ROW_OPERAND(X, add) MT_ROW_OPERAND(X, sub) MT_ROW_OPERAND(X, mul) MT_ROW_OPERAND(X, div)
 
-#define MT_TILES(X) MT_UNARY_TILES(X) MT_BINARY_TILES(X) MT_MOVING_TILES(X) MT_ROW_TILES(X)
+#define MT_RANDOM_TILES(X)                                                                    \
+  X(RANDOM, random_bits_i32, bits, i32)                                                       \
+  X(RANDOM, random_uniform_f32, uniform, f32) X(RANDOM, random_uniform_f64, uniform, f64)     \
+  X(RANDOM, random_normal_f32, normal, f32) X(RANDOM, random_normal_f64, normal, f64)
+
+#define MT_FUSED_TILES(X)                                                                     \
+  MT_FLOATS(X, MUL_ADD, mul_add) MT_FLOATS(X, MULS_ADD, muls_add) MT_FLOATS(X, AXPBY, axpby)  \
+  MT_FLOATS(X, MAXS_MULS, maxs_muls) MT_FLOATS(X, MUL_MUL, mul_mul)                           \
+  MT_FLOATS(X, LOGISTIC_MUL, logistic_mul) MT_FLOATS(X, EXP_SUBS, exp_subs)                   \
+  MT_FLOATS(X, SUB_MUL, sub_mul) MT_FLOATS(X, GTS_SELECT, gts_select)
+
+#define MT_TILES(X)                                                                           \
+  MT_UNARY_TILES(X) MT_BINARY_TILES(X) MT_MOVING_TILES(X) MT_ROW_TILES(X) MT_RANDOM_TILES(X)  \
+  MT_FUSED_TILES(X)
 
 #endif

@@ -51,6 +51,8 @@
 #include "martlet_math_f32.h"
 #include "martlet_math_f64.h"
 #include "martlet_math_basic.h"
+#include "martlet_math_trig.h"
+#include "martlet_math_pow.h"
 #include "martlet_math_rows.h"
 #include "martlet_math_random.h"
 
