@@ -8,10 +8,6 @@
 extern const mt_symbol mt_call_symbols[];
 extern const size_t mt_call_symbol_count;
 
-/* A build without contractions still links. */
-__attribute__((weak)) const mt_symbol mt_call_symbols[1] = {{NULL, NULL, {NULL, NULL, NULL, NULL}}};
-__attribute__((weak)) const size_t mt_call_symbol_count = 0;
-
 /* ISO C has no conversion from a function to an object pointer; POSIX and every JIT do. */
 #define MT_ADDRESS(function) __extension__(void *)(function)
 
