@@ -51,7 +51,7 @@ let package = Package(
     .testTarget(name: "JITTests", dependencies: ["MartletJIT"]),
     .testTarget(
       name: "CodegenTests",
-      dependencies: ["CMartletRuntime", "MartletIR", "MartletLoops", "MartletCodegen"],
+      dependencies: ["MartletCodegen", "MartletJIT"],
       exclude: ["Goldens"]),
     .testTarget(
       name: "OpConformanceTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
