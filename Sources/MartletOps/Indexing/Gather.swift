@@ -112,12 +112,13 @@ package struct IndexedAxis {
 /// Slices of `x` along `axis` at integer `indices`:
 /// `[outer…, K, inner…], [J…] → [outer…, J…, inner…]` (NumPy's `take`).
 ///
-/// Indices are i32 or i64; those outside of `0..<K` clamp to the nearest end. With `axis: 0` and a
-/// matrix of vectors it is an embedding lookup. Gradient: to `x`, each cotangent slice added at its
+/// Indices are i32 or i64. Those given to the program directly are checked against `0..<K` before each
+/// step; computed ones clamp. With `axis: 0` and a matrix of vectors it is an embedding lookup. Gradient: to `x`, each cotangent slice added at its
 /// index, in a fixed order; none to the indices.
 public func gather(
   _ x: Tensor, _ indices: Tensor, axis: Int = 0, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
-  record(
-    Gather(axis: axis < 0 ? axis + x.rank : axis), x, indices, at: here(x, file, line))
+  let axis = axis < 0 ? axis + x.rank : axis
+  if (0..<x.rank).contains(axis) { _ = x.trace.bound(indices, below: x.shape[axis]) }
+  return record(Gather(axis: axis), x, indices, at: here(x, file, line))
 }

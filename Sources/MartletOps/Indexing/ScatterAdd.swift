@@ -83,13 +83,16 @@ package struct ScatterAdd: Op {
 /// `base` with `updates` added at integer `indices` along `axis`:
 /// `base [outer…, K, inner…]`, indices `[J…]`, updates `[outer…, J…, inner…]`.
 ///
-/// Indices clamp to `0..<K`. Updates of one index add in ascending order: results are reproducible
+/// Indices given to the program directly are checked against `0..<K` before each step; computed ones
+/// clamp. Updates of one index add in ascending order: results are reproducible
 /// bit for bit. Gradient: to `base` the cotangent, to `updates` the cotangent at the indices.
 public func scatterAdd(
   _ base: Tensor, _ indices: Tensor, _ updates: Tensor, axis: Int = 0,
   file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
-  record(
-    ScatterAdd(axis: axis < 0 ? axis + base.rank : axis), base, indices, updates,
-    at: here(base, file, line))
+  let axis = axis < 0 ? axis + base.rank : axis
+  if (0..<base.rank).contains(axis) {
+    _ = base.trace.bound(indices, below: base.shape[axis])
+  }
+  return record(ScatterAdd(axis: axis), base, indices, updates, at: here(base, file, line))
 }
