@@ -20,6 +20,7 @@
 #define MT_P_GATHER(CX, T) (CX cx, const long *s, const void *src, const T *index, void *dst)
 #define MT_P_SCATTER_I32(CX, T) (CX cx, const long *s, const int *index, const T *updates, T *dst)
 #define MT_P_SCATTER_I64(CX, T) (CX cx, const long *s, const long *index, const T *updates, T *dst)
+#define MT_P_COPY_ROWS(CX, T) (CX cx, const long *s, const T *src, T *dst)
 #define MT_P_PARALLEL(CX, T)                                                             \
   (CX cx, void (*kernel)(void *const *p, long begin, long end, void *scratch), void *const *p, \
    long units, long grain)
@@ -60,6 +61,7 @@
   X(scatter_add_i64_i32, MT_P_SCATTER_I64, int)                  \
   X(scatter_add_i64_i64, MT_P_SCATTER_I64, long)                 \
   X(scatter_add_i64_u8, MT_P_SCATTER_I64, unsigned char)         \
+  X(copy_rows, MT_P_COPY_ROWS, void)                             \
   X(parallel, MT_P_PARALLEL, void)                               \
   X(parallel_segments, MT_P_SEGMENTS, void)                      \
   X(context_enter, MT_P_CONTEXT, void)                           \

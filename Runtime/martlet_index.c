@@ -1,4 +1,4 @@
-/* Gather and scatter-add along one axis. Indices out of range clamp. */
+/* Gather and scatter-add along one axis, where indices out of range clamp; and copies of rows. */
 #include <string.h>
 
 #include "martlet_calls.h"
@@ -84,3 +84,32 @@ MT_SCATTERS(double, double, f64)
 MT_SCATTERS(int, unsigned, i32)
 MT_SCATTERS(long, unsigned long, i64)
 MT_SCATTERS(unsigned char, unsigned, u8)
+
+typedef struct {
+  long width, from_stride, to_stride, bytes;
+  const char *from;
+  char *to;
+  int parts;
+} copy_job;
+
+/* A part is a range of bytes, not of rows: a single long row is shared among the threads too. */
+static void copy_part(void *argument, int part) {
+  const copy_job *g = argument;
+  /* A multiple of 64, so that two threads seldom write to one cache line. */
+  const long share = mt_ceil(mt_ceil(g->bytes, g->parts), 64) * 64;
+  const long stop = mt_min(share * (part + 1), g->bytes);
+  for (long i = share * part, some; i < stop; i += some) {
+    const long row = i / g->width, begin = i % g->width;
+    some = mt_min(g->width - begin, stop - i);
+    memcpy(g->to + row * g->to_stride + begin, g->from + row * g->from_stride + begin, (size_t)some);
+  }
+}
+
+/* s = {rows, bytes of a row, stride of src, stride of dst, offset in dst}, all in bytes. */
+void mt_copy_rows MT_P_COPY_ROWS(mt_context *, void) {
+  copy_job g = {s[1], s[2], s[3], s[0] * s[1], src, (char *)dst + s[4], 1};
+  if (g.bytes <= 0) return;
+  if (g.width == g.from_stride && g.width == g.to_stride) g.width = g.bytes;
+  g.parts = mt_parts_for(cx, g.bytes, 1 << 18);
+  mt_run_parts(cx, g.parts, copy_part, &g);
+}

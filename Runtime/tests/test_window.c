@@ -1,4 +1,4 @@
-/* Window reductions and their gradients, gather and scatter-add, against loops over every product. */
+/* Window reductions and their gradients, gather, scatter-add and row copies, against plain loops. */
 #include "support.h"
 
 enum { N, IH, IW, C, OH, OW, KH, KW, SH, SW, PT, PL, DH, DW };
@@ -50,6 +50,22 @@ static void gathers(mt_context *cx, long outer, long axis, long inner, long coun
   free(index), free(wide);
 }
 
+static void copies(mt_context *cx, long rows, long width, long from_gap, long to_gap, long offset) {
+  typedef void (*copy)(mt_context *, const long *, const void *, void *);
+  const long from_stride = width + from_gap, to_stride = width + to_gap;
+  const long s[] = {rows, width, from_stride, to_stride, offset};
+  const long size = offset + rows * to_stride;
+  unsigned char *src = elements(rows * from_stride, 1), *dst = elements(size, 1), *want = elements(size, 1);
+  for (long i = 0; i < rows * from_stride; ++i) src[i] = (unsigned char)random_bits();
+  for (long i = 0; i < size; ++i) want[i] = dst[i] = (unsigned char)random_bits();
+  for (long r = 0; r < rows; ++r) {
+    for (long i = 0; i < width; ++i) want[offset + r * to_stride + i] = src[r * from_stride + i];
+  }
+  FUNCTION(copy, "mt_copy_rows", MT_BASELINE)(cx, s, src, dst);
+  CHECK(memcmp(dst, want, (size_t)size) == 0, "%ld rows of %ld bytes at %ld", rows, width, offset);
+  free(src), free(dst), free(want);
+}
+
 static void scatters(mt_context *const *contexts, int contexts_count, long outer, long axis, long inner,
                      long count) {
   typedef void (*scatter)(mt_context *, const long *, const int *, const float *, float *);
@@ -93,7 +109,13 @@ int main(void) {
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
     const long *s = shapes[i];
     gathers(contexts[i % 4], s[0], s[1], s[2], s[3]);
+    copies(contexts[i % 4], s[0], s[1], s[2], s[3], random_up_to(9));
     scatters(contexts, 4, s[0], s[1], s[2], s[3]);
+  }
+  for (int i = 0; i < 4; ++i) { /* large enough to be shared among threads */
+    copies(contexts[i], 3000, 333, 5, 7, 11);
+    copies(contexts[i], 1, 2000003, 0, 0, 3);
+    copies(contexts[i], 1000, 1024, 0, 0, 64);
   }
   for (int i = 0; i < 4; ++i) mt_context_destroy(contexts[i]);
   return finish("window");
