@@ -160,16 +160,6 @@ package final class Trace: @unchecked Sendable {
     return index
   }
 
-  /// Arguments whose values must lie in 0 ..< bound, by the caller's word: checked before a step.
-  package private(set) var indexBounds: [Value: Int] = [:]
-
-  /// Notes that a tensor holds indices below `bound`. Only arguments are checked; computed indices
-  /// clamp.
-  package func requireIndices(_ x: Tensor, below bound: Int) {
-    guard let value = x.value, graph.values[value.id].node == nil, x.dtype.isInteger else { return }
-    indexBounds[value] = min(indexBounds[value] ?? bound, bound)
-  }
-
   // MARK: Randomness and taps
 
   /// A stream that no other draw of this trace uses.

@@ -1,0 +1,7 @@
+// The one module that a user imports.
+
+@_exported import MartletExecution
+@_exported import MartletIR
+@_exported import MartletNN
+@_exported import MartletOps
+@_exported import MartletPasses

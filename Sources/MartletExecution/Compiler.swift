@@ -1,0 +1,210 @@
+// The way through the house: trace → passes → fuse, schedule, plan → C → machine code → program.
+
+import CMartletRuntime
+import MartletCodegen
+import MartletIR
+import MartletJIT
+import MartletLoops
+import MartletOps
+import MartletPasses
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+package func nowMilliseconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) * 1e3 + Double(time.tv_nsec) / 1e6
+}
+
+package enum Compiler {
+  /// Compiles a finished trace. `results` are the caller's outputs, by name.
+  package static func compile(
+    _ trace: Trace, results: [(name: String, tensor: Tensor)], options: CompileOptions,
+    report started: CompileReport
+  ) throws -> Program {
+    var report = started
+    try trace.finish()
+    for (name, tensor) in results {
+      guard let value = tensor.value, tensor.trace === trace else {
+        throw CompileError(.foreignTensor, "the result '\(name)' belongs to another trace")
+      }
+      trace.graph.addOutput(value, name: name)
+    }
+    // The trace may be compiled only once: its graph moves into the program.
+    var written: Set<Int> = []
+    for (index, cell) in trace.cells.enumerated() {
+      guard let assigned = trace.assignments[index], let value = assigned.value else { continue }
+      trace.graph.addOutput(value, name: cell.cell.path, role: .assign(cell.parameter))
+      written.insert(index)
+    }
+    let variables = try trace.cells.map { cell -> StateVariable in
+      guard let variable = cell.cell as? StateVariable else {
+        throw CompileError(.state, "\(cell.cell.path) is no state variable")
+      }
+      return variable
+    }
+    try StateBlock.allocate(variables, seed: options.seed)
+    let traced = trace.graph
+    report.tracedNodes = traced.nodes.count
+    let state = zip(trace.cells, variables).map { (parameter: $0.parameter, variable: $1) }
+    return try compile(
+      traced, state: state, written: written, bounds: trace.indexBounds, options: options,
+      report: report)
+  }
+
+  /// Compiles a graph whose state parameters are bound to variables.
+  package static func compile(
+    _ traced: Graph, state: [(parameter: Int, variable: StateVariable)], written: Set<Int>,
+    bounds: [Value: Int] = [:], options: CompileOptions, report started: CompileReport = CompileReport()
+  ) throws -> Program {
+    var report = started
+    var dump = try Dump(options)
+    let start = nowMilliseconds()
+    var graph = traced
+    do {
+      try verify(graph)
+    } catch {
+      throw CompileError(.internal, "the traced graph is malformed: \(error)")
+    }
+    dump.write("trace", "mir", graph.description)
+    var context = PassContext()
+    context.disabled = options.disabledPasses
+    context.verifies = options.checks
+    let log = PassLog(options)
+    context.observe = { log.note($0, $1) }
+    try PassManager(Pipeline.optimization).run(on: &graph, context)
+    for (name, text) in log.texts { dump.write(name, "mir", text) }
+    report.nodes = graph.nodes.count
+
+    var lowered = try Lowering.lower(graph, fuse: !options.disabledPasses.contains("fuse"))
+    dump.write("fused", "txt", lowered.fusionText)
+    MemoryPlanning.run(
+      on: &lowered.schedule, reuse: !options.disabledPasses.contains("plan"))
+    report.arenaBytes = lowered.schedule.arenaBytes
+    report.arenaLowerBound = lowered.schedule.arenaLowerBound
+    report.kernels = lowered.schedule.steps.count
+    report.flops = lowered.schedule.steps.reduce(0) { $0 + $1.flops }
+    let passed = nowMilliseconds()
+    report.passesMilliseconds = passed - start
+
+    let emitted: EmittedProgram
+    do {
+      emitted = try emit(lowered.schedule, form: options.backend == .cc ? .scalar : .tile)
+    } catch {
+      throw CompileError(.internal, stage: .codegen, "\(error.kernel): \(error.message)")
+    }
+    let printed = nowMilliseconds()
+    report.emitMilliseconds = printed - passed
+    report.sourceBytes = emitted.source.utf8.count
+    report.scratchBytes = emitted.scratchBytes
+    dump.write("kernels", "c", emitted.source)
+
+    var code: MachineCode?
+    var entry: Program.Entry?
+    if options.backend != .interpreter {
+      do throws(JITError) {
+        let jit = JIT(backend: options.backend == .cc ? .cc : .tcc, isa: options.isa)
+        let made = try jit.compileReportingReuse(
+          EmittedSource(
+            emitted.source, form: options.backend == .cc ? .scalar : .tile,
+            symbols: emitted.symbols))
+        code = made.code
+        report.isCached = made.reused
+        let function = try made.code.function(named: emitted.entry)
+        entry = unsafeBitCast(function, to: Program.Entry.self)
+      } catch {
+        let code: CompileError.Code =
+          error.code == .executableMemoryRefused ? .executableMemory : .machineCode
+        throw CompileError(
+          code, stage: .machineCode, error.message,
+          hint: error.hint ?? "the interpreter back end needs no machine code: MARTLET_BACKEND=interpreter")
+      }
+    }
+    report.machineCodeMilliseconds = nowMilliseconds() - printed
+
+    var arguments: [Program.Argument] = []
+    for (index, parameter) in graph.parameters.enumerated() where parameter.role == .argument {
+      arguments.append(
+        Program.Argument(
+          name: parameter.name, type: graph.type(parameter.value),
+          slot: lowered.parameterSlots[index],
+          bound: bounds[traced.parameters[index].value]))
+    }
+    var results: [Program.Result] = []
+    for output in graph.outputs {
+      guard case .result = output.role else { continue }
+      results.append(
+        Program.Result(
+          name: output.name, type: graph.type(output.value),
+          slot: lowered.resultSlots[results.count]))
+    }
+    var constants: [(slot: Int, memory: Memory)] = []
+    for (slot, array) in lowered.constants {
+      let memory = try Memory(byteCount: array.type.byteCount)
+      array.write(
+        to: UnsafeMutableRawBufferPointer(start: memory.base, count: array.type.byteCount))
+      constants.append((slot, memory))
+    }
+    let bound = state.map {
+      Program.State(variable: $0.variable, slot: lowered.parameterSlots[$0.parameter])
+    }
+    report.stateBytes = state.reduce(0) { $0 + $1.variable.type.byteCount }
+    options.emit(
+      1,
+      "\(options.name): \(report.tracedNodes) → \(report.nodes) nodes, \(report.kernels) kernels, "
+        + "arena \(report.arenaBytes) bytes; trace \(milliseconds(report.traceMilliseconds)), passes "
+        + "\(milliseconds(report.passesMilliseconds)), C \(milliseconds(report.emitMilliseconds)), "
+        + "machine code \(milliseconds(report.machineCodeMilliseconds))"
+        + (report.isCached ? " (from the cache)" : ""))
+    return Program(
+      options: options, report: report, traced: traced, graph: graph, lowered: lowered,
+      source: emitted.source, code: code, entry: entry, arguments: arguments, results: results,
+      state: bound, written: written, constants: constants)
+  }
+
+  private static func milliseconds(_ x: Double) -> String {
+    "\(Double(Int(x * 100)) / 100) ms"
+  }
+}
+
+/// Collects what each pass made of the graph, for logs and dumps.
+private final class PassLog: @unchecked Sendable {
+  // Confined to the compiling thread.
+  private let options: CompileOptions
+  private(set) var texts: [(String, String)] = []
+  init(_ options: CompileOptions) { self.options = options }
+  func note(_ pass: String, _ graph: Graph) {
+    options.emit(2, "  \(pass): \(graph.nodes.count) nodes")
+    guard options.dumpDirectory != nil else { return }
+    let text = graph.description
+    if texts.last?.1 != text { texts.append((pass, text)) }
+  }
+}
+
+/// Writes the numbered files of `MARTLET_DUMP`.
+private struct Dump {
+  let directory: String?
+  var number = 0
+
+  init(_ options: CompileOptions) throws(CompileError) {
+    directory = options.dumpDirectory
+    if let directory, mkdir(directory, 0o777) != 0, errno != EEXIST {
+      throw CompileError(
+        .option, "MARTLET_DUMP: cannot make the directory '\(directory)': \(String(cString: strerror(errno)))")
+    }
+  }
+
+  mutating func write(_ name: String, _ suffix: String, _ text: String) {
+    guard let directory else { return }
+    let path = "\(directory)/\(number < 10 ? "0" : "")\(number)-\(name).\(suffix)"
+    number += 1
+    guard let file = fopen(path, "w") else { return }
+    fputs(text, file)
+    fclose(file)
+  }
+}

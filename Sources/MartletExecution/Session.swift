@@ -1,0 +1,232 @@
+// A session: arena and threads for one caller at a time.
+
+import CMartletRuntime
+import MartletIR
+import MartletLoops
+import MartletOps
+import Synchronization
+
+/// Runs a ``Program``: holds its arena, its threads and the place of its random draws.
+///
+/// One caller at a time; cheap to make; not Sendable. Results are fresh arrays.
+public final class Session {
+  /// The program that this session runs.
+  public let program: Program
+  /// Seeds random draws (dropout); a result depends on (seed, step) only.
+  public var seed: UInt64
+  /// The number of the next step; part of every random draw. Counts up with each run.
+  public var step: Int64 = 0
+
+  private let context: OpaquePointer?
+  private let arena: Memory?
+  private var io: [UnsafeMutableRawPointer?]
+  private var results: [Memory?]
+  private let scalars: Memory
+  private var isPrepared = false
+  /// Argument positions that the session itself fills.
+  private let seedArgument: Int?
+  private let stepArgument: Int?
+  /// Positions of the arguments that the caller passes, in order.
+  private let callerArguments: [Int]
+
+  /// A session over a program. Throws when there is no memory for the arena or no thread.
+  public init(_ program: Program, threads: Int? = nil) throws(RunError) {
+    self.program = program
+    seed = program.options.seed
+    let count = max(1, min(256, threads ?? program.options.threads))
+    if program.entry == nil {
+      context = nil
+      arena = nil
+    } else {
+      let bytes = program.lowered.schedule.arenaBytes
+      let arena = try Memory(byteCount: bytes)
+      guard let made = mt_context_create(Int32(count), program.report.scratchBytes) else {
+        throw RunError(.outOfMemory, "no memory for \(count) threads with \(program.report.scratchBytes) bytes of scratch each")
+      }
+      context = made
+      self.arena = arena
+      if program.options.checks { arena.base.initializeMemory(as: UInt8.self, repeating: 0xFF, count: bytes) }
+    }
+    io = [UnsafeMutableRawPointer?](repeating: nil, count: max(1, program.lowered.schedule.boundCount))
+    results = [Memory?](repeating: nil, count: program.results.count)
+    scalars = try Memory(byteCount: 128)
+    seedArgument = program.arguments.firstIndex { $0.name == "seed" }
+    stepArgument = program.arguments.firstIndex { $0.name == "step" }
+    callerArguments = program.arguments.indices.filter {
+      program.arguments[$0].name != "seed" && program.arguments[$0].name != "step"
+    }
+    for item in program.state { io[item.slot] = item.variable.address }
+    for (slot, memory) in program.constants { io[slot] = memory.base }
+    if let index = seedArgument { io[program.arguments[index].slot] = scalars.base }
+    if let index = stepArgument { io[program.arguments[index].slot] = scalars.base + 64 }
+  }
+
+  deinit { if let context { mt_context_destroy(context) } }
+
+  /// Runs the program once on the calling thread and the session's own.
+  ///
+  /// Throws a ``RunError`` when inputs differ from what was compiled, an index input is out of
+  /// range, or another session writes the same state.
+  public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] {
+    guard inputs.count == callerArguments.count else {
+      throw RunError(
+        .input, "the program takes \(callerArguments.count) inputs, got \(inputs.count)",
+        at: program.options.name,
+        hint: "inputs: " + callerArguments.map { "\(program.arguments[$0].name) \(program.arguments[$0].type)" }.joined(separator: ", "))
+    }
+    for (input, index) in zip(inputs, callerArguments) {
+      let argument = program.arguments[index]
+      if input.type != argument.type { throw mismatch(input, argument) }
+      if let bound = argument.bound { try checkRange(input, argument, bound) }
+      io[argument.slot] = input.base
+    }
+    scalars.base.storeBytes(of: seed, as: UInt64.self)
+    (scalars.base + 64).storeBytes(of: step, as: Int64.self)
+
+    var outputs: [NDArray] = []
+    outputs.reserveCapacity(program.results.count)
+    for (index, result) in program.results.enumerated() {
+      // The memory of the last result serves again when its array is gone.
+      let memory = try results[index].reusable(byteCount: result.type.byteCount)
+      io[result.slot] = memory.base
+      outputs.append(NDArray(memory: memory, type: result.type))
+    }
+
+    if !isPrepared {
+      for item in program.state { item.variable.initialize() }
+      isPrepared = true
+    }
+    try lockState()
+    defer { unlockState() }
+    if let entry = program.entry {
+      mt_context_enter(context)
+      io.withUnsafeBufferPointer { table in
+        if let base = table.baseAddress { entry(context, base, arena?.base) }
+      }
+      mt_context_leave(context)
+    } else {
+      try interpret()
+    }
+    withExtendedLifetime(inputs) {}
+    step &+= 1
+    if program.options.checks { try checkFinite(outputs) }
+    return outputs
+  }
+
+  private func lockState() throws(RunError) {
+    var locked = 0
+    do {
+      for block in program.writtenBlocks {
+        try block.beginWriting()
+        locked += 1
+      }
+    } catch {
+      for block in program.writtenBlocks.prefix(locked) { block.endWriting() }
+      throw error
+    }
+    var reading = 0
+    do {
+      for block in program.readBlocks {
+        try block.beginReading()
+        reading += 1
+      }
+    } catch {
+      for block in program.readBlocks.prefix(reading) { block.endReading() }
+      for block in program.writtenBlocks { block.endWriting() }
+      throw error
+    }
+  }
+
+  private func unlockState() {
+    for block in program.readBlocks { block.endReading() }
+    for block in program.writtenBlocks { block.endWriting() }
+  }
+
+  private func mismatch(_ input: NDArray, _ argument: Program.Argument) -> RunError {
+    var hint = "the program was compiled for \(argument.type)"
+    if input.dtype == argument.type.dtype, input.shape.rank == argument.type.shape.rank,
+      input.shape.dimensions.dropFirst() == argument.type.shape.dimensions.dropFirst()
+    {
+      hint += "; another batch size is another program: see resized(batch:)"
+    }
+    return RunError(
+      .input, "input '\(argument.name)': got \(input.type), expected \(argument.type)",
+      at: program.options.name, hint: hint)
+  }
+
+  /// Index inputs that come straight from the caller are checked before the step.
+  private func checkRange(
+    _ input: NDArray, _ argument: Program.Argument, _ bound: Int
+  ) throws(RunError) {
+    func scan<T: BinaryInteger>(_: T.Type) -> (Int, T)? {
+      input.withUnsafeBytes { bytes in
+        let values = bytes.bindMemory(to: T.self)
+        for index in values.indices where values[index] < 0 || values[index] >= T(bound) {
+          return (index, values[index])
+        }
+        return nil
+      }
+    }
+    let found: (Int, String)?
+    switch input.dtype {
+    case .int32: found = scan(Int32.self).map { ($0.0, "\($0.1)") }
+    case .int64: found = scan(Int64.self).map { ($0.0, "\($0.1)") }
+    default: found = nil
+    }
+    if let (index, value) = found {
+      throw RunError(
+        .range, "input '\(argument.name)': \(value) at position \(index) is outside of 0 ..< \(bound)",
+        at: program.options.name, hint: "labels and indices count from 0")
+    }
+  }
+
+  private func checkFinite(_ outputs: [NDArray]) throws(RunError) {
+    for (output, result) in zip(outputs, program.results) where output.dtype.isFloatingPoint {
+      if let index = output.doubles.firstIndex(where: { !$0.isFinite }) {
+        throw RunError(
+          .check, "output '\(result.name)' is \(output.doubles[index]) at position \(index)",
+          at: program.options.name, hint: "MARTLET_CHECK=1 stops at values that are not finite")
+      }
+    }
+  }
+
+  /// The interpreter back end: the optimised graph, operation by operation.
+  private func interpret() throws(RunError) {
+    let graph = program.graph
+    var inputs: [HostArray] = []
+    for (index, parameter) in graph.parameters.enumerated() {
+      let type = graph.type(parameter.value)
+      let slot = program.lowered.parameterSlots[index]
+      inputs.append(
+        HostArray(bytes: UnsafeRawBufferPointer(start: io[slot], count: type.byteCount), type))
+    }
+    let outputs: [HostArray]
+    do {
+      outputs = try Interpreter().run(graph, inputs)
+    } catch {
+      throw RunError(.check, "the interpreter refused a node: \(error)")
+    }
+    var result = 0
+    for (output, value) in zip(graph.outputs, outputs) {
+      let slot: Int
+      switch output.role {
+      case .result:
+        slot = program.lowered.resultSlots[result]
+        result += 1
+      case .assign(let parameter): slot = program.lowered.parameterSlots[parameter]
+      }
+      value.write(to: UnsafeMutableRawBufferPointer(start: io[slot], count: value.type.byteCount))
+    }
+  }
+}
+
+extension Optional where Wrapped == Memory {
+  /// The memory itself when nobody else holds it, else a new block that takes its place.
+  fileprivate mutating func reusable(byteCount: Int) throws(RunError) -> Memory {
+    let isFree = isKnownUniquelyReferenced(&self)
+    if isFree, let memory = self { return memory }
+    let memory = try Memory(byteCount: byteCount)
+    self = memory
+    return memory
+  }
+}

@@ -1,0 +1,111 @@
+// Initial values: functions of (seed, parameter path, position), never of the order of creation.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+
+/// How a parameter's first value is drawn.
+public struct Initializer: Sendable {
+  package enum Kind: Sendable {
+    case constant(Double)
+    case uniform(Double, Double)
+    case normal(mean: Double, deviation: Double)
+    /// Standard deviation √(gain / fan); uniform or normal.
+    case scaled(gain: Double, fan: Fan, uniform: Bool)
+    case array(HostArray)
+  }
+  package enum Fan: Sendable { case input, average }
+  package let kind: Kind
+
+  /// Every element the same.
+  public static func constant(_ value: Double) -> Initializer { Initializer(kind: .constant(value)) }
+  /// Zeros.
+  public static var zeros: Initializer { constant(0) }
+  /// Ones.
+  public static var ones: Initializer { constant(1) }
+  /// Uniform on [low, high).
+  public static func uniform(_ low: Double, _ high: Double) -> Initializer {
+    Initializer(kind: .uniform(low, high))
+  }
+  /// Gaussian N(mean, deviation²).
+  public static func normal(mean: Double = 0, standardDeviation: Double = 1) -> Initializer {
+    Initializer(kind: .normal(mean: mean, deviation: standardDeviation))
+  }
+  /// Xavier (Glorot and Bengio 2010), uniform on ±√(6 / (n_in + n_out)).
+  public static var xavierUniform: Initializer {
+    Initializer(kind: .scaled(gain: 1, fan: .average, uniform: true))
+  }
+  /// Xavier, N(0, 2 / (n_in + n_out)).
+  public static var xavierNormal: Initializer {
+    Initializer(kind: .scaled(gain: 1, fan: .average, uniform: false))
+  }
+  /// He et al. 2015, N(0, 2 / n_in): for layers before a ReLU.
+  public static var heNormal: Initializer {
+    Initializer(kind: .scaled(gain: 2, fan: .input, uniform: false))
+  }
+  /// He, uniform on ±√(6 / n_in).
+  public static var heUniform: Initializer {
+    Initializer(kind: .scaled(gain: 2, fan: .input, uniform: true))
+  }
+  /// Uniform on ±√(1 / n_in): what PyTorch's Linear and Conv2d begin with.
+  public static var torchUniform: Initializer {
+    Initializer(kind: .scaled(gain: 1.0 / 3, fan: .input, uniform: true))
+  }
+  /// Given values; their type must be the parameter's.
+  package static func array(_ array: HostArray) -> Initializer { Initializer(kind: .array(array)) }
+
+  /// Fan-in and fan-out: [in, out] of a dense weight, receptive field × channels of an HWIO filter.
+  private static func fans(_ shape: Shape) -> (input: Double, output: Double) {
+    guard shape.rank >= 2 else { return (Double(max(1, shape.count)), Double(max(1, shape.count))) }
+    let field = shape.dimensions.dropLast(2).reduce(1, *)
+    return (
+      Double(max(1, field * shape[shape.rank - 2])), Double(max(1, field * shape[shape.rank - 1]))
+    )
+  }
+
+  package func values(_ type: TensorType, seed: UInt64, path: String) -> HostArray {
+    let stream = Initializer.hash(path)
+    let count = type.count
+    func uniforms(_ low: Double, _ high: Double) -> HostArray {
+      HostArray(type, (0..<count).map { low + (high - low) * Initializer.uniform(seed, stream, $0) })
+    }
+    func normals(_ mean: Double, _ deviation: Double) -> HostArray {
+      HostArray(type, (0..<count).map { mean + deviation * Initializer.normal(seed, stream, $0) })
+    }
+    switch kind {
+    case .constant(let value): return HostArray(splat: value, type)
+    case .uniform(let low, let high): return uniforms(low, high)
+    case .normal(let mean, let deviation): return normals(mean, deviation)
+    case .scaled(let gain, let fan, let isUniform):
+      let (input, output) = Initializer.fans(type.shape)
+      let size = fan == .input ? input : (input + output) / 2
+      let deviation = (gain / size).squareRoot()
+      let bound = deviation * 3.0.squareRoot()
+      return isUniform ? uniforms(-bound, bound) : normals(0, deviation)
+    case .array(let array): return array.type == type ? array : HostArray(splat: 0, type)
+    }
+  }
+
+  // FNV-1a over the path: stable across runs and platforms, unlike Swift's seeded Hasher.
+  private static func hash(_ path: String) -> UInt64 {
+    path.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+  }
+
+  // SplitMix64 (Steele, Lea and Flood 2014) as a counter-based generator.
+  private static func bits(_ seed: UInt64, _ stream: UInt64, _ position: UInt64) -> UInt64 {
+    var z = seed &* 0x9E37_79B9_7F4A_7C15 &+ stream &+ (position &+ 1) &* 0xD1B5_4A32_D192_ED03
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  private static func uniform(_ seed: UInt64, _ stream: UInt64, _ index: Int) -> Double {
+    Double(bits(seed, stream, UInt64(index)) >> 11) * 0x1p-53
+  }
+
+  private static func normal(_ seed: UInt64, _ stream: UInt64, _ index: Int) -> Double {
+    let u = 1 - uniform(seed, stream, 2 * index)
+    let v = uniform(seed, stream, 2 * index + 1)
+    return (-2 * LibM.log(u)).squareRoot() * LibM.cos(2 * Double.pi * v)
+  }
+}

@@ -1,0 +1,93 @@
+// Parameters and other state of layers: final class cells inside value-type layers.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+
+/// A trainable array of a layer.
+///
+/// A cell: copies of a layer share its parameters. Inside a traced closure the parameter stands for
+/// its value there; outside, `value` reads and writes the state block.
+public final class Parameter: Sendable {
+  package let variable: StateVariable
+
+  /// A parameter with an initial value that depends on (seed, path) alone.
+  public init(
+    _ shape: Shape, _ dtype: DType = .float32, initializer: Initializer, trainable: Bool = true
+  ) {
+    let type = TensorType(dtype, shape)
+    variable = StateVariable(type, isTrainable: trainable) { seed, path in
+      initializer.values(type, seed: seed, path: path)
+    }
+  }
+
+  package init(_ variable: StateVariable) { self.variable = variable }
+
+  /// dtype and shape.
+  public var type: TensorType { variable.type }
+  /// The extents.
+  public var shape: Shape { variable.type.shape }
+  /// The place in the model, such as `hidden.weight`; empty before it is known.
+  public var path: String { variable.path }
+  /// False for running statistics and counters.
+  public var isTrainable: Bool { variable.isTrainable }
+
+  /// The current value. Throws when a session is writing it.
+  public func value() throws -> NDArray {
+    try StateBlock.allocate([variable], seed: 0)
+    guard let array = try variable.read() else {
+      throw RunError(.mismatch, "the parameter has no value yet", at: path)
+    }
+    return array
+  }
+
+  /// Replaces the value. Throws on another type, or when a session uses the state.
+  public func set(_ array: NDArray) throws { try variable.write(array) }
+
+  /// The parameter in the trace of another tensor.
+  package func tensor(in trace: Trace) -> Tensor { trace.read(variable) }
+
+  /// The parameter's value in the trace that is running. Outside of a trace there is none: the
+  /// result is nil.
+  public var tensor: Tensor? { Trace.current.map { $0.read(variable) } }
+
+  /// Assigns a new value inside a trace; the program writes it back when it runs.
+  package func assign(_ value: Tensor) { value.trace.assign(variable, value) }
+}
+
+/// Names the parameters of a model after their place in it, reading its fields once.
+package enum Naming {
+  /// All parameters of a value, with their paths, in order of declaration; each named.
+  package static func parameters(of model: Any) -> [Parameter] {
+    var found: [Parameter] = []
+    var seen: Set<ObjectIdentifier> = []
+    visit(model, path: "", depth: 0, &found, &seen)
+    return found
+  }
+
+  private static func visit(
+    _ value: Any, path: String, depth: Int, _ found: inout [Parameter],
+    _ seen: inout Set<ObjectIdentifier>
+  ) {
+    // Deep enough for any real model; a cycle of classes ends here.
+    guard depth < 32 else { return }
+    if let parameter = value as? Parameter {
+      guard seen.insert(ObjectIdentifier(parameter)).inserted else { return }
+      parameter.variable.name(path)
+      found.append(parameter)
+      return
+    }
+    let mirror = Mirror(reflecting: value)
+    switch mirror.displayStyle {
+    case .struct, .class, .tuple, .collection, .optional, .enum, .dictionary:
+      for (index, child) in mirror.children.enumerated() {
+        var label = child.label ?? "\(index)"
+        if mirror.displayStyle == .optional { label = "" }
+        if label.hasPrefix("_") { label.removeFirst() }
+        let next = path.isEmpty ? label : (label.isEmpty ? path : "\(path).\(label)")
+        visit(child.value, path: next, depth: depth + 1, &found, &seen)
+      }
+    default: return
+    }
+  }
+}

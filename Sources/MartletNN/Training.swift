@@ -1,0 +1,193 @@
+// Compiling a training step: forward, backward and update in one program.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+import MartletPasses
+
+/// Gradients by parameter.
+public struct Gradients {
+  private var tensors: [ObjectIdentifier: Tensor]
+  init(_ pairs: [(Parameter, Tensor)]) {
+    tensors = Dictionary(
+      pairs.map { (ObjectIdentifier($0.0.variable), $0.1) }, uniquingKeysWith: { a, _ in a })
+  }
+  /// The gradient of a parameter; nil when the parameter is no part of the model.
+  public subscript(parameter: Parameter) -> Tensor? {
+    tensors[ObjectIdentifier(parameter.variable)]
+  }
+}
+
+/// A loss and its gradients with respect to every trainable parameter of a model.
+///
+/// The gradients are ordinary tensors: compose them, differentiate them again. A parameter that the
+/// loss does not depend on gets zeros.
+public func valueAndGrad(
+  _ loss: Tensor, wrt model: some Layer, file: StaticString = #fileID, line: UInt = #line
+) -> (Tensor, Gradients) {
+  let parameters = model.parameters.filter(\.isTrainable)
+  let start = nowMilliseconds()
+  let trace = loss.trace
+  // With respect to the values that this trace began with.
+  let tensors = gradients(
+    of: loss, wrt: parameters.map { $0.tensor(in: trace) }, file: file, line: line)
+  trace.differentiateMilliseconds += nowMilliseconds() - start
+  return (loss, Gradients(Array(zip(parameters, tensors))))
+}
+
+/// The results of one training step.
+public struct StepResult: Sendable {
+  /// The loss before the update, a scalar.
+  public let loss: NDArray
+  /// Auxiliary outputs and taps by name.
+  public let auxiliary: [String: NDArray]
+  /// The loss as a number.
+  public func item() throws(RunError) -> Double { try loss.item() }
+}
+
+/// A compiled training step: one call runs forward, backward and the optimizer's update.
+public final class TrainingStep {
+  /// The optimizer's arrays and counter; saved with a checkpoint.
+  package let optimizerState: [StateVariable]
+  /// The function of (inputs…, learning rate).
+  public let function: Function
+  /// Used when a call gives no learning rate.
+  public var learningRate: Double
+
+  init(function: Function, optimizerState: [StateVariable], learningRate: Double) {
+    self.function = function
+    self.optimizerState = optimizerState
+    self.learningRate = learningRate
+  }
+
+  /// The session that steps run in: seed and step number of random draws.
+  public var session: Session { function.session }
+  /// The compiled program.
+  public var program: Program { function.program }
+
+  /// One step on a batch. `learningRate` is an input: changing it recompiles nothing.
+  ///
+  /// A batch of another size runs a program of its own on the same state (see `resized(batch:)`).
+  public func callAsFunction(_ inputs: NDArray..., learningRate: Double? = nil) throws -> StepResult {
+    try run(inputs, learningRate: learningRate)
+  }
+
+  /// One step on a list of inputs.
+  public func run(_ inputs: [NDArray], learningRate: Double? = nil) throws -> StepResult {
+    let rate = try NDArray(scalar: Float(learningRate ?? self.learningRate))
+    let results = try function.run(inputs + [rate])
+    var auxiliary: [String: NDArray] = [:]
+    for (description, array) in zip(function.program.results, results).dropFirst() {
+      auxiliary[description.name] = array
+    }
+    return StepResult(loss: results[0], auxiliary: auxiliary)
+  }
+
+  private var others: [Int: TrainingStep] = [:]
+
+  /// The step for another batch size, on the same state; compiled on first use, then kept.
+  public func resized(batch: Int) throws -> TrainingStep {
+    guard batch > 0 else {
+      throw RunError(.input, "an empty batch", at: "training", hint: "a batch needs at least one sample")
+    }
+    let made = try function.resized(batch: batch)
+    if made === function { return self }
+    if let known = others[batch] { return known }
+    let step = TrainingStep(
+      function: made, optimizerState: optimizerState, learningRate: learningRate)
+    others[batch] = step
+    return step
+  }
+
+  /// The text of a stage of the compilation.
+  public func dump(_ stage: Program.Stage) -> String { program.dump(stage) }
+}
+
+/// Compiles a training step whose closure returns the loss and auxiliary outputs by name.
+///
+/// The closure runs once, now. Every trainable parameter of `model` is updated by `optimizer`.
+public func compile<Model: Layer>(
+  training model: Model, with optimizer: some Optimizer, _ specs: TensorSpec...,
+  options: CompileOptions? = nil,
+  auxiliary body: @escaping ([Tensor]) throws -> (Tensor, [String: Tensor])
+) throws -> TrainingStep {
+  var options = try options ?? CompileOptions()
+  if options.name == "program" { options.name = "\(Model.self)" }
+  let parameters = model.parameters.filter(\.isTrainable)
+  let slots = parameters.map { parameter in
+    optimizer.slots.map { name in
+      StateVariable(
+        parameter.type, path: "\(parameter.path).\(name)", isTrainable: false
+      ) { _, _ in HostArray(splat: 0, parameter.type) }
+    }
+  }
+  let counterType = TensorType(.float32, [])
+  let counter = StateVariable(counterType, path: "optimizer.step", isTrainable: false) { _, _ in
+    HostArray(splat: 0, counterType)
+  }
+  var specs = specs.enumerated().map { index, spec in
+    var copy = spec
+    if copy.name == nil { copy.name = "input\(index)" }
+    return copy
+  }
+  specs.append(TensorSpec([], name: "learningRate"))
+
+  let function = try Function(specs: specs, options: options, isTraining: true) { trace, inputs in
+    let (loss, auxiliary) = try body(Array(inputs.dropLast()))
+    let rate = inputs[inputs.count - 1]
+    let (_, grads) = valueAndGrad(loss, wrt: model)
+    var step = trace.read(counter)
+    if optimizer.countsSteps {
+      step = step + 1
+      trace.assign(counter, step)
+    }
+    for (parameter, slotVariables) in zip(parameters, slots) {
+      guard let gradient = grads[parameter] else { continue }
+      trace.scoped("update") {
+        let dtype = parameter.type.dtype
+        var state = OptimizerState(
+          slots: Dictionary(
+            zip(optimizer.slots, slotVariables.map { trace.read($0) }),
+            uniquingKeysWith: { a, _ in a }), step: step.converted(to: dtype))
+        let updated = optimizer.update(
+          parameter.tensor(in: trace), gradient, learningRate: rate.converted(to: dtype), &state)
+        parameter.assign(updated)
+        for (name, variable) in zip(optimizer.slots, slotVariables) {
+          if let value = state.slots[name] { trace.assign(variable, value) }
+        }
+      }
+    }
+    return [(name: "loss", tensor: loss)]
+      + auxiliary.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }
+  }
+  return TrainingStep(
+    function: function,
+    optimizerState: slots.flatMap { $0 } + (optimizer.countsSteps ? [counter] : []),
+    learningRate: optimizer.learningRate)
+}
+
+/// Compiles a training step of one input and its labels.
+///
+///     let step = try compile(training: model, with: Adam(), images, labels) { x, y in
+///       softmaxCrossEntropy(logits: model(x), labels: y)
+///     }
+public func compile(
+  training model: some Layer, with optimizer: some Optimizer, _ first: TensorSpec,
+  _ second: TensorSpec, options: CompileOptions? = nil,
+  _ body: @escaping (Tensor, Tensor) throws -> Tensor
+) throws -> TrainingStep {
+  try compile(training: model, with: optimizer, first, second, options: options, auxiliary: {
+    (try body($0[0], $0[1]), [:])
+  })
+}
+
+/// Compiles a training step of one input and its labels, with auxiliary outputs by name.
+public func compile(
+  training model: some Layer, with optimizer: some Optimizer, _ first: TensorSpec,
+  _ second: TensorSpec, options: CompileOptions? = nil,
+  _ body: @escaping (Tensor, Tensor) throws -> (Tensor, [String: Tensor])
+) throws -> TrainingStep {
+  try compile(training: model, with: optimizer, first, second, options: options, auxiliary: {
+    try body($0[0], $0[1])
+  })
+}

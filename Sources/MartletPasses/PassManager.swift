@@ -1,0 +1,44 @@
+// Runs passes in order; knows how to switch one off, verify after it, and dump what it changed.
+
+import MartletIR
+import MartletOps
+
+/// What a pass may know of the compilation.
+package struct PassContext: Sendable {
+  /// Names of passes that are switched off.
+  package var disabled: Set<String> = []
+  /// Verify after every pass.
+  package var verifies = false
+  /// Called with the name of each pass that changed the graph, for dumps and logs.
+  package var observe: (@Sendable (_ pass: String, _ graph: Graph) -> Void)?
+  package init() {}
+}
+
+/// One rewriting of a graph: one type, one file, a name, no state between runs.
+package protocol Pass: Sendable {
+  static var name: String { get }
+  func run(on graph: inout Graph, _ context: PassContext) throws(CompileError)
+}
+
+package struct PassManager {
+  package let passes: [any Pass]
+  package init(_ passes: [any Pass]) { self.passes = passes }
+
+  package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
+    for pass in passes {
+      let name = type(of: pass).name
+      if context.disabled.contains(name) { continue }
+      try pass.run(on: &graph, context)
+      context.observe?(name, graph)
+      if context.verifies {
+        do {
+          try verify(graph)
+        } catch {
+          throw CompileError(
+            .internal, stage: .pass, operation: name, "left a malformed graph: \(error)",
+            hint: "this is a defect of Martlet; please report it")
+        }
+      }
+    }
+  }
+}
