@@ -33,10 +33,10 @@ package struct OpTable: Sendable {
 
   /// The operation with this name, or nil when there is none.
   package func callAsFunction(
-    _ name: String, _ attributes: [Attribute]
+    _ name: String, _ attributes: AttributeReader
   ) throws(TypeError) -> (any Operation)? {
     guard let type = types[name] else { return nil }
-    return try type.init(AttributeReader(op: name, attributes))
+    return try type.init(attributes)
   }
 }
 
@@ -263,7 +263,7 @@ private struct Parser {
     _ name: String, _ attributes: [Attribute], at position: Int
   ) throws(ParseError) -> any Operation {
     do throws(TypeError) {
-      if let op = try ops(name, attributes) { return op }
+      if let op = try ops(name, AttributeReader(op: name, attributes)) { return op }
     } catch {
       throw scanner.error("\(error.op): \(error.message)", at: position)
     }

@@ -32,14 +32,13 @@ package enum Registry {
     Call.self,
   ]
 
-  private static let byName = Dictionary(
-    ops.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  /// The operations as the parser of IR text wants them: `Graph(parsing: text, ops: Registry.table)`.
+  package static let table = OpTable(ops)
 
   /// The operation that IR text names, or nil when there is none of that name.
   package static func make(
     _ name: String, _ attributes: AttributeReader
   ) throws(TypeError) -> (any Operation)? {
-    guard let type = byName[name] else { return nil }
-    return try type.init(attributes)
+    try table(name, attributes)
   }
 }
