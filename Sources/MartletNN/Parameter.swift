@@ -82,7 +82,8 @@ package enum Naming {
     case .struct, .class, .tuple, .collection, .optional, .enum, .dictionary:
       for (index, child) in mirror.children.enumerated() {
         var label = child.label ?? "\(index)"
-        if mirror.displayStyle == .optional { label = "" }
+        // The list inside a Sequential has no name of its own: `body.0.weight`.
+        if mirror.displayStyle == .optional || value is Sequential { label = "" }
         if label.hasPrefix("_") { label.removeFirst() }
         let next = path.isEmpty ? label : (label.isEmpty ? path : "\(path).\(label)")
         visit(child.value, path: next, depth: depth + 1, &found, &seen)

@@ -1,4 +1,5 @@
 import MartletIR
+import MartletOps
 
 /// Removes nodes whose results nothing reads.
 ///
@@ -11,20 +12,23 @@ import MartletIR
 package struct DeadCodeElimination: Pass {
   package static let name = "dce"
   package init() {}
-
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
-    var live = [Bool](repeating: false, count: graph.values.count)
-    for output in graph.outputs { live[output.value.id] = true }
-    var keep = [Bool](repeating: false, count: graph.nodes.count)
-    for index in graph.nodes.indices.reversed() {
-      let node = graph.nodes[index]
-      guard node.results.contains(where: { live[$0.id] }) else { continue }
-      keep[index] = true
-      for operand in node.operands { live[operand.id] = true }
-    }
-    if keep.allSatisfy({ $0 }) { return }
-    var rewriter = GraphRewriter(graph)
-    for (index, node) in graph.nodes.enumerated() where keep[index] { rewriter.copy(node) }
-    graph = rewriter.finish()
+    removeDeadNodes(&graph)
   }
+}
+
+func removeDeadNodes(_ graph: inout Graph) {
+  var live = [Bool](repeating: false, count: graph.values.count)
+  for output in graph.outputs { live[output.value.id] = true }
+  var keep = [Bool](repeating: false, count: graph.nodes.count)
+  for index in graph.nodes.indices.reversed() {
+    let node = graph.nodes[index]
+    guard node.results.contains(where: { live[$0.id] }) else { continue }
+    keep[index] = true
+    for operand in node.operands { live[operand.id] = true }
+  }
+  if keep.allSatisfy({ $0 }) { return }
+  var rewriter = GraphRewriter(graph)
+  for (index, node) in graph.nodes.enumerated() where keep[index] { rewriter.copy(node) }
+  graph = rewriter.finish()
 }

@@ -330,7 +330,13 @@ package struct Fusion {
         continue
       }
       if let already = chosen {
-        if allInPlace(id, node) { merge(id, into: already) }
+        guard allInPlace(id, node) else { continue }
+        if group.kind == .contraction, groups[already]?.kind == .kernel {
+          // The chain becomes part of the contraction's epilogue.
+          if merge(already, into: id) { chosen = id }
+        } else {
+          merge(id, into: already)
+        }
       } else if canTake(id, node) {
         chosen = id
       }
@@ -409,7 +415,8 @@ package struct Fusion {
     return false
   }
 
-  private mutating func merge(_ from: Int, into to: Int) {
+  @discardableResult
+  private mutating func merge(_ from: Int, into to: Int) -> Bool {
     guard from != to, let a = groups[from], let b = groups[to], a.kind == .kernel,
       a.isUpdate == b.isUpdate,
       a.count == b.count, a.cols == nil || b.cols == nil || a.cols == b.cols,
@@ -419,7 +426,7 @@ package struct Fusion {
       b.kind == .kernel
         || (b.kind == .contraction && !a.members.contains { terminal.contains(graph.nodes[$0].result) }
           && (a.cols == nil || a.cols == b.cols))
-    else { return }
+    else { return false }
     groups[to]?.members = (a.members + b.members).sorted()
     if b.kind == .contraction, let root = b.members.first {
       // The contraction stays in front.
@@ -438,6 +445,7 @@ package struct Fusion {
       readers[value] = list.map { $0 == from ? to : $0 }
     }
     groups[from] = nil
+    return true
   }
 
   private mutating func open(_ index: Int, kind: FusionGroup.Kind, count: Int, cols: Int?) {

@@ -5,7 +5,17 @@ import MartletOps
 package enum Pipeline {
   /// From the traced graph to the one that fusion sees.
   package static let optimization: [any Pass] = [
-    DeadCodeElimination()
+    DeadCodeElimination(),
+    Canonicalize(),
+    Stabilize(),
+    ConstantFolding(),
+    Simplify(),
+    CommonSubexpressionElimination(),
+    Canonicalize(),
+    ConstantFolding(),
+    Simplify(),
+    CommonSubexpressionElimination(),
+    DeadCodeElimination(),
   ]
 
   /// Every name that `MARTLET_DISABLE` and `--disable` accept.

@@ -21,7 +21,8 @@ package struct Minimum: BinaryElementwise {
   }
   package var gradient: Gradient {
     .rule { v in
-      let first = v.inputs[0] .< v.inputs[1]
+      // By the result: equal to comparing x and y, and x need not be kept for the way back.
+      let first = v.y .< v.inputs[1]
       let zero = v.dy.filled(0)
       return [select(first, v.dy, zero), select(first, zero, v.dy)]
     }

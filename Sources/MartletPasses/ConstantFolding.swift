@@ -1,0 +1,52 @@
+import MartletIR
+import MartletOps
+
+/// Evaluates operations whose operands are all literals, and reductions over no elements.
+///
+///     %1 = constant 16         →     %3 = constant 0x1p-4
+///     %2 = constant 1
+///     %3 = divide %2, %1
+///
+/// Rounds to the dtype after each operation, as the kernels do; integers fold in wrap-around
+/// integers. A function of the C library may differ from the kernel's in the last place: within the
+/// operation's declared ULP. Large literals are not folded: they would only cost memory.
+package struct ConstantFolding: Pass {
+  package static let name = "fold"
+  static let maximumElements = 1024
+  package init() {}
+
+  package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
+    rewrite(&graph, [ConstantFolding.fold, ConstantFolding.emptyReduction], limit: 4)
+  }
+
+  /// f(constants) → constant
+  static let fold = Rule("fold-constants") { node, g in
+    guard !node.operands.isEmpty, node.types.count == 1, node.regions.isEmpty,
+      node.types[0].count <= maximumElements, !(node.op is Constant)
+    else { return nil }
+    // A broadcast literal is already in its shortest form.
+    if node.op is Broadcast || node.op is Reshape { return nil }
+    var inputs: [HostArray] = []
+    for operand in node.operands {
+      guard let definition = g.definition(operand), let constant = definition.op as? Constant,
+        constant.array.count <= maximumElements
+      else { return nil }
+      inputs.append(constant.array)
+    }
+    guard let result = try? node.op.evaluate(inputs, [])[0] else { return nil }
+    return g.emit(Constant(result), [], node.location).map { [$0] }
+  }
+
+  /// A sum (product, …) over no elements is the neutral element.
+  static let emptyReduction = Rule("empty-reduction") { node, g in
+    guard case .reduction(let function, _) = node.op.lowering,
+      g.type(node.operands[0]).count == 0, node.types[0].count > 0
+    else { return nil }
+    let type = node.types[0]
+    guard let neutral = try? node.op.evaluate(
+      [HostArray(g.type(node.operands[0]), [Double]())], [])[0].splatValue
+    else { return nil }
+    _ = function
+    return g.constant(neutral, type, node.location).map { [$0] }
+  }
+}
