@@ -25,9 +25,10 @@ let package = Package(
     .target(name: "MartletPasses", dependencies: ["MartletOps"]),
     .target(name: "MartletCodegen", dependencies: ["MartletLoops"]),
     .target(name: "MartletJIT", dependencies: ["CTinyCC", "CMartletRuntime", "MartletCodegen"]),
+    .target(name: "CMartletFiles"),
     .target(
       name: "MartletExecution",
-      dependencies: ["CMartletRuntime", "MartletJIT", "MartletPasses"]),
+      dependencies: ["CMartletRuntime", "CMartletFiles", "MartletJIT", "MartletPasses"]),
     .target(name: "MartletNN", dependencies: ["MartletExecution"]),
     .target(name: "Martlet", dependencies: ["MartletNN"]),
 
@@ -61,7 +62,7 @@ let package = Package(
     .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
     .testTarget(
-      name: "DataTests", dependencies: ["MartletData"], exclude: ["Fixtures"]),
+      name: "DataTests", dependencies: ["MartletData", "MartletExecution"], exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
