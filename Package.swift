@@ -52,7 +52,7 @@ let package = Package(
     .testTarget(name: "JITTests", dependencies: ["MartletJIT"]),
     .testTarget(
       name: "CodegenTests",
-      dependencies: ["MartletCodegen", "MartletJIT"],
+      dependencies: ["CMartletRuntime", "MartletCodegen", "MartletJIT"],
       exclude: ["Goldens"]),
     .testTarget(
       name: "OpConformanceTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),

@@ -20,8 +20,7 @@ package struct EmissionOptions: Hashable, Sendable {
   package var usesSuperinstructions = true
   /// Kernels get internal linkage, for text that is linked with other text.
   package var staticKernels = false
-  /// The scalar form includes the runtime's headers, for text that is compiled by hand. Without, the
-  /// one who compiles puts declarations in front.
+  /// The scalar form includes `martlet_math.h`; without, the one who compiles puts it in front.
   package var includesHeaders = false
 
   package init() {}
@@ -89,6 +88,7 @@ package func emitKernel(
   options: EmissionOptions = EmissionOptions(), aliasing: Aliasing = .unknown
 ) throws(CodegenError) -> EmittedKernel {
   try check(kernel.program, name: name)
+  try checkSharing(kernel.program, aliasing, name: name)
   switch form {
   case .tile:
     return try emitTileKernel(kernel, name: name, options: options, aliasing: aliasing)
@@ -127,8 +127,31 @@ private func check(_ program: TileProgram, name: String) throws(CodegenError) {
           "value \(index) is \(instruction.dtype), its buffer \(program.buffers[buffer].dtype)")
       }
     }
-    if case .reduceColumn = instruction.operation, program.chunkRows == 1, program.rows > 1 {
-      continue  // one partial a row: legal, if slow
+  }
+}
+
+/// A buffer that shares memory with an output must be read at the output's own index: anything else
+/// would read elements that are already overwritten, or overwrite elements that are yet to be read.
+private func checkSharing(
+  _ program: TileProgram, _ aliasing: Aliasing, name: String
+) throws(CodegenError) {
+  let levels = program.effectiveLevels()
+  let live = program.liveInstructions()
+  for (index, instruction) in program.instructions.enumerated() {
+    guard case .store(let output, _) = instruction.operation,
+      levels[index] == .full || levels[index] == .row
+    else { continue }
+    for (other, reader) in program.instructions.enumerated() where live[other] {
+      guard case .load(let buffer, let access) = reader.operation,
+        program.mayAlias(buffer, output, aliasing),
+        !aliasing.singles.contains(Aliasing.Pair(buffer, output))
+      else { continue }
+      guard access == .flat, levels[other] == levels[index] else {
+        throw CodegenError(
+          kernel: name,
+          "output '\(program.buffers[output].label)' shares memory with "
+            + "'\(program.buffers[buffer].label)', which is not read in place")
+      }
     }
   }
 }

@@ -70,13 +70,10 @@ private struct ScheduleEmitter {
     let sorted = symbols.sorted()
 
     var source = CText.comment([schedule.name])
-    if form == .scalar, options.includesHeaders {
-      source += "#include \"martlet_math.h\"\n#include \"martlet_runtime.h\"\n"
-    } else {
-      let declarations = prototypes(sorted)
-      source += "struct mt_context;\n" + declarations
-      if !declarations.isEmpty, declarations.last != "\n" { source += "\n" }
-    }
+    if form == .scalar, options.includesHeaders { source += "#include \"martlet_math.h\"\n" }
+    let declarations = prototypes(sorted)
+    source += "struct mt_context;\n" + declarations
+    if !declarations.isEmpty, declarations.last != "\n" { source += "\n" }
     source += "\n" + kernelTexts.joined(separator: "\n") + "\n" + run
     return EmittedProgram(
       source: source, entry: options.entry, symbols: sorted, scratchBytes: scratchBytes,

@@ -21,8 +21,8 @@ struct TileAllocation {
 
   init(_ lowering: TileLowering) { self.lowering = lowering }
 
-  mutating func run(name: String) throws(CodegenError) -> AllocatedTileCode {
-    try placeStores(name: name)
+  mutating func run() -> AllocatedTileCode {
+    placeStores()
     // A stable sort: regions in order of execution, calls in order of creation.
     var calls: [Call] = []
     for region in [Region.entry, .row, .body, .rowEnd, .exit] {
@@ -34,7 +34,7 @@ struct TileAllocation {
 
   // MARK: - Stores
 
-  private mutating func placeStores(name: String) throws(CodegenError) {
+  private mutating func placeStores() {
     let program = lowering.program
     let stores = lowering.pendingStores
     var definition: [Int: Int] = [:]
@@ -50,10 +50,6 @@ struct TileAllocation {
       guard store.level == .full || store.level == .row else { continue }
       let sharing = program.buffers.indices.filter {
         program.mayAlias($0, store.buffer, lowering.aliasing)
-      }
-      for other in sharing where other != store.buffer || program.buffers[other].role == .inout_ {
-        if lowering.aliasing.singles.contains(Aliasing.Pair(other, store.buffer)) { continue }
-        try checkAccess(of: other, as: store.level, name: name)
       }
       guard case .tile(let tile) = lowering.homes[store.value],
         lowering.levels[store.value] == store.level, lowering.tiles[tile].output == nil,
@@ -83,21 +79,6 @@ struct TileAllocation {
     }
     for (number, store) in stores.enumerated() {
       lowering.appendCopy(of: store, skip: direct[number])
-    }
-  }
-
-  /// A buffer that shares memory with an output of a level must be read at that level's own index.
-  private func checkAccess(
-    of buffer: Int, as level: TileProgram.Level, name: String
-  ) throws(CodegenError) {
-    let program = lowering.program
-    for (index, instruction) in program.instructions.enumerated() where lowering.live[index] {
-      guard case .load(buffer, let access) = instruction.operation else { continue }
-      guard access == .flat, lowering.levels[index] == lowering.normalised(level) else {
-        throw CodegenError(
-          kernel: name,
-          "an output shares memory with '\(program.buffers[buffer].label)', which is not read in place")
-      }
     }
   }
 
@@ -175,17 +156,5 @@ struct TileAllocation {
       case .block: layout.blockElements
       }
     return (elements * tile.dtype.byteCount + 63) / 64 * 64
-  }
-}
-
-extension TileLowering {
-  /// Levels as values have them: a program of one column has no rows.
-  func normalised(_ level: TileProgram.Level) -> TileProgram.Level {
-    guard layout.mode == .flat else { return level }
-    switch level {
-    case .row: return .full
-    case .column: return .scalar
-    default: return level
-    }
   }
 }

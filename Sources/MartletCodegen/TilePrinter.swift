@@ -17,7 +17,7 @@ func emitTileKernel(
     var lowering = TileLowering(program, layout: layout, aliasing: aliasing)
     try lowering.run(name: name)
     var allocation = TileAllocation(lowering)
-    let code = try allocation.run(name: name)
+    let code = allocation.run()
     // Many live tiles: shorter ones keep them, and the streams beside them, in the first cache.
     let isLarge = code.scratchBytes > 12_288 && elements > 128
     if isLarge, TileLayout(plain, tileElements: elements / 2) != layout {
