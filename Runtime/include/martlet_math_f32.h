@@ -112,10 +112,14 @@ MTM_FUNCTION float mtm_tanh_f32(float x) {
   p = MTM_FMA_F32(p, z, 1.33314422036e-1f);
   p = MTM_FMA_F32(p, z, -3.33332819422e-1f);
   const float small = MTM_FMA_F32(p * z, x, x);
-  return a < 0.625f ? small : __builtin_copysignf(large, x);
+  return __builtin_copysignf(a < 0.625f ? small : large, x);
 }
 
-MTM_FUNCTION float mtm_logistic_f32(float x) { return 1.0f / (1.0f + mtm_exp_f32(-x)); }
+/* With e^-|x| neither tail overflows. */
+MTM_FUNCTION float mtm_logistic_f32(float x) {
+  const float z = mtm_exp_f32(-__builtin_fabsf(x));
+  return (x < 0.0f ? z : 1.0f) / (1.0f + z);
+}
 
 /* (log(1 + f) - f + f^2 / 2) / f^3 for sqrt(1/2) <= 1 + f < sqrt(2). */
 MTM_FUNCTION float mtm_log_tail_f32(float f) {
@@ -176,7 +180,7 @@ MTM_FUNCTION float mtm_erf_f32(float x) {
   p = MTM_FMA_F32(p, a, -6.34846687e-1f);
   p = MTM_FMA_F32(p, a, -1.28717512e-1f);
   p = MTM_FMA_F32(p, a, -a);
-  const float large = __builtin_copysignf(1.0f - mtm_exp_f32(a < 4.0f ? p : -104.0f), x);
+  const float large = __builtin_copysignf(1.0f - mtm_exp_f32(a < 4.0f ? p : -50.0f), x);
   float q = -5.96761703e-4f;
   q = MTM_FMA_F32(q, z, 4.99119423e-3f);
   q = MTM_FMA_F32(q, z, -2.67681349e-2f);

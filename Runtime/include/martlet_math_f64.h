@@ -114,10 +114,13 @@ MTM_FUNCTION double mtm_tanh_f64(double x) {
   q = MTM_FMA_F64(q, z, 2.23548839060100448583e3);
   q = MTM_FMA_F64(q, z, 4.84406305325125486048e3);
   const double small = MTM_FMA_F64(z * (p / q), x, x);
-  return a < 0.625 ? small : __builtin_copysign(large, x);
+  return __builtin_copysign(a < 0.625 ? small : large, x);
 }
 
-MTM_FUNCTION double mtm_logistic_f64(double x) { return 1.0 / (1.0 + mtm_exp_f64(-x)); }
+MTM_FUNCTION double mtm_logistic_f64(double x) {
+  const double z = mtm_exp_f64(-__builtin_fabs(x));
+  return (x < 0.0 ? z : 1.0) / (1.0 + z);
+}
 
 /* fdlibm's log(1 + f) + k ln2 + c for sqrt(1/2) <= 1 + f < sqrt(2). */
 MTM_FUNCTION double mtm_log_sum_f64(double f, double k, double c) {

@@ -13,7 +13,7 @@ MTM_FUNCTION float mtm_trig_of_reduced_f32(double r, unsigned long long n) {
   double s = MTM_FMA_F64(z, 0.0000027183114939898219064, -0.000198393348360966317347);
   s = MTM_FMA_F64(s, z, 0.0083333293858894631756);
   s = MTM_FMA_F64(s, z, -0.166666666416265235595);
-  s = MTM_FMA_F64(r * z, s, r);
+  s = r * MTM_FMA_F64(s, z, 1.0); /* a product keeps -0 */
   double c = MTM_FMA_F64(z, 0.0000243904487962774090654, -0.00138867637746099294692);
   c = MTM_FMA_F64(c, z, 0.0416666233237390631894);
   c = MTM_FMA_F64(c, z, -0.499999997251031003120);
