@@ -45,7 +45,6 @@ public final class Session {
       }
       context = made
       self.arena = arena
-      if program.options.checks { arena.base.initializeMemory(as: UInt8.self, repeating: 0xFF, count: bytes) }
     }
     io = [UnsafeMutableRawPointer?](repeating: nil, count: max(1, program.lowered.schedule.boundCount))
     results = [Memory?](repeating: nil, count: program.results.count)
@@ -55,6 +54,7 @@ public final class Session {
     callerArguments = program.arguments.indices.filter {
       program.arguments[$0].name != "seed" && program.arguments[$0].name != "step"
     }
+    if program.options.checks { poisonArena() }
     for item in program.state { io[item.slot] = item.variable.address }
     for (slot, memory) in program.constants { io[slot] = memory.base }
     if let index = seedArgument { io[program.arguments[index].slot] = scalars.base }
@@ -111,6 +111,12 @@ public final class Session {
     step &+= 1
     if program.options.checks { try checkFinite(outputs) }
     return outputs
+  }
+
+  /// Fills the arena with NaN: for tests, and with `checks`, where nothing may rely on its contents.
+  package func poisonArena() {
+    guard let arena else { return }
+    arena.base.initializeMemory(as: UInt8.self, repeating: 0xFF, count: arena.byteCount)
   }
 
   private func lockState() throws(RunError) {

@@ -74,6 +74,8 @@ package struct Fusion {
   /// Groups that read a leaf with the identity map, for joining siblings.
   private var readers: [Value: [Int]] = [:]
   private var updateNodes: Set<Int> = []
+  /// Values that something reads from memory: outputs, operands of contractions and calls.
+  private var inMemory: Set<Value> = []
 
   package static func plan(_ graph: Graph, enabled: Bool = true) -> FusionPlan {
     var fusion = Fusion(graph, enabled: enabled)
@@ -89,6 +91,7 @@ package struct Fusion {
 
   private mutating func run() -> FusionPlan {
     findUpdates()
+    findMemoryReads()
     for index in graph.nodes.indices { place(index) }
     // Outputs that are views with a map of their own need a buffer: the lowering copies them.
     let order = groups.indices.filter { groups[$0] != nil }
@@ -130,6 +133,19 @@ package struct Fusion {
     }
   }
 
+  private mutating func findMemoryReads() {
+    for output in graph.outputs { inMemory.insert(views[output.value, graph].value) }
+    for node in graph.nodes {
+      guard let op = node.op as? any Op else { continue }
+      switch op.lowering {
+      case .contraction, .call:
+        for operand in node.operands { inMemory.insert(views[operand, graph].value) }
+      case .pad: inMemory.insert(views[node.operands[0], graph].value)
+      default: break
+      }
+    }
+  }
+
   // MARK: Placing one node
 
   private mutating func place(_ index: Int) {
@@ -160,7 +176,7 @@ package struct Fusion {
   /// A scalar computed from inputs, literals and such scalars alone: cheaper to recompute in each
   /// kernel than to store (learning rates, bias corrections).
   private func isCheapScalar(_ node: Node) -> Bool {
-    guard graph.type(node.result).count == 1 else { return false }
+    guard graph.type(node.result).count == 1, !inMemory.contains(node.result) else { return false }
     return node.operands.allSatisfy { operand in
       let source = views[operand, graph].value
       guard graph.type(source).count == 1 else { return false }

@@ -1,0 +1,71 @@
+// Every operation, compiled: tile form = scalar form = oracle.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+import MartletTestSupport
+import Testing
+
+/// Samples of operations whose operands all have kernels.
+private func samples(of op: any Op.Type) -> [OpSample] {
+  op.samples.filter { sample in
+    sample.operands.allSatisfy(\.dtype.hasKernels)
+  }
+}
+
+@Suite struct CompiledConformanceTests {
+  @Test(arguments: Registry.ops.map { $0.name })
+  func tileFormMatchesTheOracle(_ name: String) throws {
+    let op = try #require(Registry.ops.first { $0.name == name })
+    let samples = samples(of: op)
+    var generator = SplitMix64("compiled \(name)")
+    for sample in samples {
+      let operands = sample.draw(&generator)
+      let expected = try sample.op.evaluate(operands, sample.regions)
+      let program = try graph(of: [sample], name: name)
+      for threads in [1, 3] {
+        let actual = try runCompiled(program, operands, options: try testOptions(threads: threads))
+        for (a, e) in zip(actual, expected) {
+          let message = difference(a, e, ulp: sample.ulp, scaled: true)
+          #expect(message == nil, "\(sample.label), \(threads) threads: \(message ?? "")")
+        }
+      }
+    }
+  }
+
+  /// One program over all samples: the schedule, planner and printers at their widest.
+  @Test func allSamplesInOneProgram() throws {
+    var generator = SplitMix64("all samples")
+    let all = Registry.ops.flatMap { samples(of: $0) }
+    let operands = all.map { $0.draw(&generator) }
+    var expected: [HostArray] = []
+    var labels: [String] = []
+    var ulps: [Double] = []
+    for (sample, inputs) in zip(all, operands) {
+      let results = try sample.op.evaluate(inputs, sample.regions)
+      expected += results
+      labels += results.map { _ in sample.label }
+      ulps += results.map { _ in sample.ulp }
+    }
+    let program = try graph(of: all, name: "all")
+    let inputs = operands.flatMap { $0 }
+    let tiles = try runCompiled(program, inputs, options: try testOptions())
+    for index in expected.indices {
+      let message = difference(tiles[index], expected[index], ulp: ulps[index], scaled: true)
+      #expect(message == nil, "\(labels[index]): \(message ?? "")")
+    }
+    // The scalar form needs a C compiler; its bits are those of the tile form.
+    let scalars: [HostArray]
+    do {
+      scalars = try runCompiled(program, inputs, options: try testOptions(.cc))
+    } catch let error as CompileError where error.code == .machineCode {
+      withKnownIssue("no C compiler here") { Issue.record(error) }
+      return
+    }
+    for index in expected.indices {
+      #expect(
+        tiles[index] == scalars[index] || difference(scalars[index], tiles[index], ulp: 0) == nil,
+        "\(labels[index]): tile and scalar form differ")
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// Random graphs: fused = unfused = interpreter, whatever pass is off, whatever the threads.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+import MartletPasses
+import MartletTestSupport
+import Testing
+
+/// Grows graphs whose values stay in a comfortable range.
+struct RandomGraph {
+  var generator: SplitMix64
+  var graph = Graph(name: "random")
+  var values: [Value] = []
+
+  init(seed: UInt64) {
+    generator = SplitMix64(seed: seed)
+    let rows = [1, 3, 17, 64].randomElement(using: &generator) ?? 3
+    let cols = [1, 5, 16, 70].randomElement(using: &generator) ?? 5
+    for (index, shape) in ([[rows, cols], [rows, cols], [cols], [rows], []] as [Shape]).enumerated() {
+      values.append(graph.addParameter(TensorType(.float32, shape), name: "x\(index)"))
+    }
+    let steps = Int.random(in: 3...14, using: &generator)
+    for _ in 0..<steps { grow() }
+    // Several outputs: the last values and one from the middle.
+    for value in Set([values[values.count - 1], values[values.count - 2], values[values.count / 2]])
+      .sorted()
+    {
+      graph.addOutput(value)
+    }
+  }
+
+  private mutating func pick(_ condition: (TensorType) -> Bool = { _ in true }) -> Value? {
+    // Late values more often, so that chains grow.
+    let candidates = values.filter { condition(graph.type($0)) }
+    guard !candidates.isEmpty else { return nil }
+    let late = candidates.suffix(4)
+    return Bool.random(using: &generator)
+      ? late.randomElement(using: &generator) : candidates.randomElement(using: &generator)
+  }
+
+  private mutating func add(_ op: any Op, _ operands: [Value]) {
+    if let results = try? graph.append(op, operands) { values += results }
+  }
+
+  private mutating func grow() {
+    guard let x = pick() else { return }
+    let type = graph.type(x)
+    switch Int.random(in: 0...9, using: &generator) {
+    case 0, 1:
+      let ops: [any Op] = [Tanh(), Logistic(), Negate(), Abs(), Sqrt()]
+      let op = ops.randomElement(using: &generator) ?? Tanh()
+      if op is Sqrt {
+        add(Abs(), [x])
+        add(op, [values[values.count - 1]])
+      } else {
+        add(op, [x])
+      }
+    case 2, 3, 4:
+      guard let y = pick({ broadcastShapes($0.shape, type.shape) != nil }),
+        let shape = broadcastShapes(graph.type(y).shape, type.shape)
+      else { return }
+      func grown(_ v: Value) -> Value {
+        let own = graph.type(v).shape
+        if own == shape { return v }
+        let axes = (0..<own.rank).map { $0 + shape.rank - own.rank }
+        return (try? graph.append(Broadcast(shape: shape, axes: axes), [v])[0]) ?? v
+      }
+      let ops: [any Op] = [Add(), Subtract(), Multiply(), Maximum(), Minimum()]
+      let (a, b) = (grown(x), grown(y))
+      // Keep magnitudes bounded: products pass through tanh.
+      add(ops.randomElement(using: &generator) ?? Add(), [a, b])
+      add(Tanh(), [values[values.count - 1]])
+    case 5:
+      guard type.shape.rank > 0 else { return }
+      let axis = Int.random(in: 0..<type.shape.rank, using: &generator)
+      let ops: [any Op] = [ReduceSum(axes: [axis]), ReduceMax(axes: [axis])]
+      let op = ops.randomElement(using: &generator) ?? ops[0]
+      add(op, [x])
+      if Bool.random(using: &generator) {
+        let kept = (0..<type.shape.rank).filter { $0 != axis }
+        add(Broadcast(shape: type.shape, axes: kept), [values[values.count - 1]])
+      }
+    case 6:
+      add(Transpose((0..<type.shape.rank).shuffled(using: &generator)), [x])
+    case 7:
+      add(Reshape([type.count]), [x])
+    case 8:
+      guard type.shape.rank > 0, type.shape[0] > 1 else { return }
+      var limit = type.shape.dimensions
+      limit[0] -= 1
+      add(
+        Slice(
+          start: [Int](repeating: 0, count: limit.count), limit: limit,
+          stride: [Int](repeating: 1, count: limit.count)), [x])
+    default:
+      guard type.shape.rank == 2,
+        let y = pick({ $0.shape.rank == 2 && $0.shape[0] == type.shape[1] })
+          ?? pick({ $0.shape == type.shape })
+      else { return }
+      let right = graph.type(y).shape
+      let axes =
+        right[0] == type.shape[1]
+        ? DotAxes(leftContract: [1], rightContract: [0])
+        : DotAxes(leftContract: [0], rightContract: [0])
+      add(Dot(axes), [x, y])
+      add(Tanh(), [values[values.count - 1]])
+    }
+  }
+}
+
+@Suite struct RandomGraphTests {
+  @Test(arguments: 0..<60)
+  func compiledMatchesTheInterpreter(_ seed: Int) throws {
+    var random = RandomGraph(seed: UInt64(seed))
+    let graph = random.graph
+    let inputs = graph.parameters.map {
+      HostArray.random(graph.type($0.value), in: -1...1, &random.generator)
+    }
+    let expected = try Interpreter().run(graph, inputs)
+    let fused = try runCompiled(graph, inputs, options: try testOptions())
+    for (a, e) in zip(fused, expected) {
+      let message = difference(a, e, ulp: 512, scaled: true, absolute: 2e-5)
+      #expect(message == nil, "seed \(seed): \(message ?? "")\n\(graph)")
+    }
+    // Bits do not depend on fusion, planning, CSE, dead code or threads.
+    for disable in [["fuse"], ["plan"], ["cse", "dce"], ["fuse", "plan", "cse"]] {
+      let other = try runCompiled(graph, inputs, options: try testOptions(disable: disable))
+      for (a, b) in zip(other, fused) {
+        #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) without \(disable)\n\(graph)")
+      }
+    }
+    let threaded = try runCompiled(graph, inputs, options: try testOptions(threads: 3))
+    for (a, b) in zip(threaded, fused) {
+      #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) with 3 threads\n\(graph)")
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// Fusion, schedule and arena: properties that hold for every graph.
+
+import MartletIR
+import MartletLoops
+import MartletOps
+import MartletPasses
+import MartletTestSupport
+import Testing
+
+/// No two values that are live at once overlap, unless they share a slot on purpose.
+func checkPlan(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #_sourceLocation) {
+  var first: [Int: Int] = [:]
+  var last: [Int: Int] = [:]
+  for (index, step) in schedule.steps.enumerated() {
+    for buffer in step.reads + step.writes {
+      first[buffer] = min(first[buffer] ?? index, index)
+      last[buffer] = max(last[buffer] ?? index, index)
+    }
+  }
+  let live = first.keys.filter { if case .arena = schedule.buffers[$0].storage { true } else { false } }
+  for a in live {
+    guard case .arena(let x) = schedule.buffers[a].storage else { continue }
+    #expect(x % MemoryPlanning.alignment == 0, sourceLocation: sourceLocation)
+    #expect(x + schedule.buffers[a].byteCount <= schedule.arenaBytes, sourceLocation: sourceLocation)
+    for b in live where b > a {
+      guard case .arena(let y) = schedule.buffers[b].storage else { continue }
+      let overlapInTime = first[a]! <= last[b]! && first[b]! <= last[a]!
+      let overlapInSpace =
+        x < y + schedule.buffers[b].byteCount && y < x + schedule.buffers[a].byteCount
+      guard overlapInTime, overlapInSpace else { continue }
+      // In place: equal ranges, and one ends in the very step that defines the other.
+      let inPlace = x == y && (last[a] == first[b] || last[b] == first[a])
+      #expect(
+        inPlace, "\(schedule.buffers[a].label) and \(schedule.buffers[b].label) overlap",
+        sourceLocation: sourceLocation)
+    }
+  }
+  #expect(schedule.arenaBytes >= schedule.arenaLowerBound, sourceLocation: sourceLocation)
+}
+
+@Suite struct PlannerTests {
+  @Test func elementwiseChainIsOneKernelWithoutArena() throws {
+    let graph = try parsed(
+      """
+      graph g(%0: f32[1000], %1: f32[1000]) {
+        %2: f32[1000] = multiply %0, %1; %3: f32[1000] = logistic %2; %4: f32[1000] = add %3, %0
+        return %4 }
+      """)
+    var lowered = try Lowering.lower(graph)
+    MemoryPlanning.run(on: &lowered.schedule)
+    #expect(lowered.schedule.steps.count == 1)
+    #expect(lowered.schedule.arenaBytes == 0)
+    var unfused = try Lowering.lower(graph, fuse: false)
+    MemoryPlanning.run(on: &unfused.schedule)
+    #expect(unfused.schedule.steps.count == 3)
+    // The second value takes the first one's place.
+    #expect(unfused.schedule.arenaBytes == 4032)
+  }
+
+  @Test func softmaxIsOneKernel() throws {
+    let graph = try parsed(
+      """
+      graph g(%0: f32[64,100]) {
+        %1: f32[64] = reduceMax {axes=[1]} %0; %2: f32[64,100] = broadcast {shape=[64,100], axes=[0]} %1
+        %3: f32[64,100] = subtract %0, %2; %4: f32[64,100] = exp %3; %5: f32[64] = reduceSum {axes=[1]} %4
+        %6: f32[64,100] = broadcast {shape=[64,100], axes=[0]} %5; %7: f32[64,100] = divide %4, %6
+        return %7 }
+      """)
+    var lowered = try Lowering.lower(graph)
+    MemoryPlanning.run(on: &lowered.schedule)
+    #expect(lowered.schedule.steps.count == 1)
+    #expect(lowered.schedule.arenaBytes == 0)
+  }
+
+  @Test func biasAndReluJoinTheProduct() throws {
+    let graph = try parsed(
+      """
+      graph g(%0: f32[8,16], %1: f32[16,4], %2: f32[4]) {
+        %3: f32[8,4] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %0, %1
+        %4: f32[8,4] = broadcast {shape=[8,4], axes=[1]} %2; %5: f32[8,4] = add %3, %4
+        %6: f32[] = constant {value=f32[](0)}; %7: f32[8,4] = broadcast {shape=[8,4], axes=[]} %6
+        %8: f32[8,4] = maximum %5, %7; return %8 }
+      """)
+    var lowered = try Lowering.lower(graph)
+    MemoryPlanning.run(on: &lowered.schedule)
+    #expect(lowered.schedule.steps.count == 1)
+    #expect(lowered.schedule.arenaBytes == 0)
+  }
+
+  /// Compositions of views are affine maps, or are refused: never a wrong map.
+  @Test func composedViewsReadTheRightElements() {
+    var generator = SplitMix64(seed: 7)
+    var composedCount = 0
+    for _ in 0..<3000 {
+      let dims = (0..<Int.random(in: 1...3, using: &generator)).map { _ in
+        Int.random(in: 1...6, using: &generator)
+      }
+      let count = dims.reduce(1, *)
+      // An arbitrary strided first map over the dims.
+      let base = IndexMap(
+        dims: dims,
+        strides: dims.map { _ in Int.random(in: 0...20, using: &generator) },
+        offset: Int.random(in: 0...5, using: &generator))
+      // A view of the dense array of those extents: transpose, reshape, slice, reverse, broadcast.
+      let identity = IndexMap.identity(dims)
+      var view = identity
+      switch Int.random(in: 0...4, using: &generator) {
+      case 0:
+        let order = Array(dims.indices).shuffled(using: &generator)
+        view = IndexMap(dims: order.map { dims[$0] }, strides: order.map { identity.strides[$0] })
+      case 1:
+        let factor = (1...count).filter { count % $0 == 0 }.randomElement(using: &generator) ?? 1
+        view = .identity([factor, count / factor])
+      case 2:
+        let start = dims.map { Int.random(in: 0..<$0, using: &generator) }
+        let step = dims.map { _ in Int.random(in: 1...2, using: &generator) }
+        view = IndexMap(
+          dims: dims.indices.map { (dims[$0] - start[$0] + step[$0] - 1) / step[$0] },
+          strides: dims.indices.map { identity.strides[$0] * step[$0] },
+          offset: dims.indices.reduce(0) { $0 + start[$1] * identity.strides[$1] })
+      case 3:
+        view = IndexMap(
+          dims: dims, strides: identity.strides.map { -$0 },
+          offset: dims.indices.reduce(0) { $0 + (dims[$1] - 1) * identity.strides[$1] })
+      default:
+        view = IndexMap(dims: [3] + dims, strides: [0] + identity.strides)
+      }
+      guard let composed = base.composed(after: view) else { continue }
+      composedCount += 1
+      #expect(composed.count == view.count)
+      for index in 0..<view.count {
+        #expect(composed.offset(at: index) == base.offset(at: view.offset(at: index)))
+      }
+    }
+    // Most of them are affine; a map that refuses everything would pass the loop.
+    #expect(composedCount > 2000)
+  }
+}
