@@ -126,6 +126,8 @@ package struct Lowering {
 
   private mutating func findStored() {
     for (index, node) in graph.nodes.enumerated() {
+      // Views and recomputed scalars read nothing themselves; their users do.
+      guard plan.groupOfNode[index] != nil else { continue }
       for operand in node.operands {
         let source = plan.views[operand, graph]
         guard let definition = graph.values[source.value.id].node,
