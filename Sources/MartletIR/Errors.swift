@@ -1,6 +1,7 @@
 // The narrow errors of the ground floor; MartletOps and above wrap them in public ones.
 
 /// An operation refused its operands: wrong number, dtype, shape or attribute.
+@usableFromInline
 package struct TypeError: Error, Hashable, Sendable {
   package var op: String
   package var message: String
@@ -14,6 +15,7 @@ package struct TypeError: Error, Hashable, Sendable {
 }
 
 /// Where a node comes from: the layer path and the line of the user's program.
+@usableFromInline
 package struct SourceLocation: Hashable, Sendable {
   /// The layer path, such as `MLP/hidden`; empty outside of any layer.
   package var scope: String

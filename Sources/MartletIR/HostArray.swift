@@ -2,6 +2,7 @@
 
 /// A dense array on the host. Floats are held as `Double` rounded to their dtype, integers and
 /// bools as wrapped `Int64` (`uint64` by bit pattern), so an oracle never loses a bit.
+@usableFromInline
 package struct HostArray: Sendable {
   package enum Storage: Sendable {
     case float([Double])
@@ -132,6 +133,7 @@ package struct HostArray: Sendable {
 
 // Equality is by bits, so that NaN equals itself and −0 differs from +0: literals are CSE keys.
 extension HostArray: Hashable {
+  @usableFromInline
   package static func == (a: HostArray, b: HostArray) -> Bool {
     guard a.type == b.type else { return false }
     switch (a.storage, b.storage) {
@@ -142,6 +144,7 @@ extension HostArray: Hashable {
     }
   }
 
+  @usableFromInline
   package func hash(into hasher: inout Hasher) {
     hasher.combine(type)
     switch storage {

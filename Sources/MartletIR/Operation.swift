@@ -2,6 +2,7 @@
 
 /// An operation as the ground floor sees it. MartletOps refines it with evaluation, lowering and
 /// gradient. `Hashable` synthesis over the attributes gives CSE its keys.
+@usableFromInline
 package protocol Operation: Hashable, Sendable {
   /// The IR spelling, lower camel: `reduceSum`.
   static var name: String { get }
@@ -28,6 +29,7 @@ extension Operation {
 }
 
 /// One named attribute.
+@usableFromInline
 package struct Attribute: Hashable, Sendable {
   package var key: String
   package var value: AttributeValue
@@ -38,6 +40,7 @@ package struct Attribute: Hashable, Sendable {
 }
 
 /// Attribute values with a literal form in IR text.
+@usableFromInline
 package enum AttributeValue: Hashable, Sendable {
   case integer(Int)
   case integers([Int])
@@ -49,6 +52,7 @@ package enum AttributeValue: Hashable, Sendable {
 }
 
 /// Reads attributes by key; a missing or mistyped one is a `TypeError`, an unread one too.
+@usableFromInline
 package struct AttributeReader: Sendable {
   package let op: String
   package let values: [String: AttributeValue]

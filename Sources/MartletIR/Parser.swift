@@ -5,7 +5,7 @@
 //     param   ::= value ":" ["state"] type [string]           value ::= "%" digits
 //     body    ::= line* "return" [output ("," output)*]
 //     line    ::= result ("," result)* "=" op [attrs] [operand ("," operand)*] region*
-//     result  ::= value ":" type                              type ::= dtype "[" [int ("," int)*] "]"
+//     result  ::= value ":" type                        type ::= dtype "[" [int ("," int)*] "]"
 //     operand ::= value | number                              op   ::= word
 //     region  ::= "{" [params] body "}"
 //     output  ::= [value "<-"] value [string]
@@ -15,12 +15,12 @@
 //     element ::= number | "true" | "false"
 //     number  ::= ["-"] (digits | decimal | hex-float | "inf") | "nan" ["(" hex ")"]
 //     string  ::= '"' (character | '\"' | '\\' | '\n' | '\t' | '\u{' hex '}')* '"'
-//     comment ::= "//" to the end of the line; "//" [scope "  "] file ":" int is its node's location
+//     comment ::= "//" to the end of the line; "//" [scope "  "] file ":" int locates its node
 //
-// A line ends with a new line or ";". New lines may follow "(", "{" and ",". A value is a label: any
-// number, defined once, before its use, in its own body. An operand written as a number is a
-// `constant` of the type of the line's first result. `value "<-"` names the state parameter that an
-// output is assigned to.
+// A line ends with a new line or ";". New lines may follow "(", "{" and ",". A value is a label:
+// any number, defined once, before its use, in its own body. An operand written as a number is a
+// `constant` of the type of the line's first result. `value "<-"` names the state parameter that
+// an output is assigned to.
 
 /// Makes operations from their printed names and attributes.
 package struct OpTable: Sendable {
@@ -44,7 +44,7 @@ extension Graph {
   /// Reads a graph from text. Result types are checked against what the operations infer, so a
   /// parsed graph is a valid one but for what ``verify(_:)`` says of state and assignments.
   ///
-  /// The text may come from anywhere: the depth of body graphs and the size of literals are bounded.
+  /// The text may come from anywhere: depth of body graphs and size of literals are bounded.
   package init(
     parsing text: String, ops: OpTable, limits: ParserLimits = ParserLimits()
   ) throws(ParseError) {

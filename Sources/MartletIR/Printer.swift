@@ -27,12 +27,14 @@ extension Graph: CustomStringConvertible {
     return printer.text
   }
 
-  package var description: String { printed(PrintOptions(locations: true, maximumElements: 16)) }
+  @usableFromInline package var description: String {
+    printed(PrintOptions(locations: true, maximumElements: 16))
+  }
 }
 
 extension AttributeValue: CustomStringConvertible {
   /// The literal form of IR text.
-  package var description: String {
+  @usableFromInline package var description: String {
     switch self {
     case .integer(let x): String(x)
     case .integers(let x): "[" + x.map(String.init).joined(separator: ",") + "]"
@@ -46,7 +48,7 @@ extension AttributeValue: CustomStringConvertible {
 }
 
 extension HostArray: CustomStringConvertible {
-  package var description: String { printed(maximumElements: 16) }
+  @usableFromInline package var description: String { printed(maximumElements: 16) }
 
   /// `f32[2](0x1p+0, nan)`, or `f32[64](=0x1p-1)` when all elements are the same.
   fileprivate func printed(maximumElements: Int?) -> String {

@@ -158,7 +158,8 @@ struct Scanner {
     return false
   }
 
-  /// True when a brace opens attributes: a key and `=`, or nothing. A body has `(`, `%` or `return`.
+  /// True when a brace opens attributes: a key and `=`, or nothing. A body has `(`, `%` or
+  /// `return`.
   var isAtAttributes: Bool {
     var copy = self
     guard copy.accept("{") else { return false }

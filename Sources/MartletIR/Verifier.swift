@@ -139,7 +139,8 @@ private func verifyNode(
     throw fail("is refused: \(error.message)")
   }
   guard inferred.count == node.resultCount else {
-    throw fail("has \(IRText.counted(node.resultCount, "result")), its operation gives \(inferred.count)")
+    let results = IRText.counted(node.resultCount, "result")
+    throw fail("has \(results), its operation gives \(inferred.count)")
   }
   for (offset, type) in inferred.enumerated() where graph.values[first + offset].type != type {
     throw fail("result \(offset) is \(graph.values[first + offset].type), should be \(type)")

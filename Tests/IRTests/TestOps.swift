@@ -129,6 +129,12 @@ struct SplitMix: RandomNumberGenerator {
   }
 }
 
+private func integers(
+  upTo count: Int, in range: ClosedRange<Int>, _ random: inout SplitMix
+) -> [Int] {
+  (0..<Int.random(in: 0...count, using: &random)).map { _ in .random(in: range, using: &random) }
+}
+
 /// A random valid graph with every feature of the text form.
 func randomGraph(
   nodes: Int, depth: Int = 0, parameters: [TensorType]? = nil, _ random: inout SplitMix
@@ -139,7 +145,7 @@ func randomGraph(
   let types = parameters ?? (0..<Int.random(in: 1...4, using: &random)).map { _ in
     TensorType(
       DType.allCases.randomElement(using: &random) ?? .float32,
-      Shape((0..<Int.random(in: 0...3, using: &random)).map { _ in .random(in: 0...4, using: &random) }))
+      Shape(integers(upTo: 3, in: 0...4, &random)))
   }
   for (index, type) in types.enumerated() {
     let isState = depth == 0 && Bool.random(using: &random)
@@ -155,14 +161,15 @@ func randomGraph(
       ? SourceLocation.unknown
       : SourceLocation(
         scope: awkward.randomElement(using: &random) ?? "",
-        file: awkward.randomElement(using: &random) ?? "", line: .random(in: -1...99, using: &random))
+        file: awkward.randomElement(using: &random) ?? "",
+        line: .random(in: -1...99, using: &random))
     let x = anyValue()
     switch Int.random(in: 0..<7, using: &random) {
     case 0: try graph.append(Add(), [x, x], location: location)
     case 1: try graph.append(MaxWindow(), [x], location: location)
     case 2:
       let op = Everything(
-        axes: (0..<Int.random(in: 0...3, using: &random)).map { _ in .random(in: .min ... .max, using: &random) },
+        axes: integers(upTo: 3, in: .min ... .max, &random),
         count: .random(in: .min ... .max, using: &random),
         scale: Double(bitPattern: random.next()), flag: .random(using: &random),
         mode: awkward.randomElement(using: &random) ?? "",

@@ -2,6 +2,7 @@
 
 import MartletIR
 import MartletOps
+import MartletTestSupport
 import Testing
 
 @Suite struct TextRoundTripTests {
@@ -19,6 +20,36 @@ import Testing
       #expect(again.printed() == text, "\(sample.label)")
       #expect(isStructurallyEqual(graph, again), "\(sample.label)")
       #expect(again.nodes[0].op.isEqual(to: sample.op), "\(sample.label)")
+    }
+  }
+
+  /// Digits, signs and brackets changed at random: an error or a graph, never a trap.
+  @Test(arguments: OpCase.all) func mutationsThrowOrParse(_ op: OpCase) throws {
+    var generator = SplitMix64("mutations " + op.type.name)
+    let spare = Array("0123456789-[],=%f".utf8)
+    for sample in op.type.samples {
+      var graph = Graph(name: "sample")
+      let operands = sample.operands.map { graph.addParameter($0, name: "") }
+      for result in try graph.append(sample.op, operands, regions: sample.regions) {
+        graph.addOutput(result)
+      }
+      let text = Array(graph.printed().utf8)
+      for _ in 0..<300 {
+        var bytes = text
+        for _ in 0..<Int.random(in: 1...4, using: &generator) {
+          let at = Int.random(in: 0..<bytes.count, using: &generator)
+          let byte = spare.randomElement(using: &generator) ?? 0
+          switch Int.random(in: 0..<3, using: &generator) {
+          case 0: bytes[at] = byte
+          case 1: bytes.insert(byte, at: at)
+          default: bytes.remove(at: at)
+          }
+        }
+        let mutant = String(decoding: bytes, as: UTF8.self)
+        guard let graph = try? Graph(parsing: mutant, ops: Registry.table) else { continue }
+        try verify(graph)
+        #expect(isStructurallyEqual(graph, try Graph(parsing: graph.printed(), ops: Registry.table)))
+      }
     }
   }
 
