@@ -24,7 +24,7 @@ public struct IDXArray: Hashable, Sendable {
     self = try IDXArray.parse(file, rank: rank, location: path)
   }
 
-  static func parse(
+  package static func parse(
     _ file: [UInt8], rank: Int, location: String
   ) throws(DataError) -> IDXArray {
     var result: Result<IDXArray, DataError>?
