@@ -1,6 +1,7 @@
 // Mini-batches: which images, in which order, as which floats.
 
 import MartletExecution
+import MartletIR
 
 /// How a pixel becomes a number: (pixel / 255 − mean) / deviation.
 public struct PixelScaling: Hashable, Sendable {
@@ -182,7 +183,32 @@ public struct Batches: Sendable {
     return rows
   }
 
-  /// A batch as arrays: its images' pixels and its labels.
+  /// A batch as a program takes it: images f32[size,height,width,channels], labels i32[size].
+  ///
+  /// - Throws: ``DataError`` when there is no such batch, or no memory.
+  public func batch(_ batch: Int) throws(DataError) -> (images: NDArray, labels: NDArray) {
+    let rows = size(of: batch)
+    let images: NDArray
+    let labels: NDArray
+    do throws(RunError) {
+      images = try NDArray(zeros: [rows, split.height, split.width, split.channels], .float32)
+      labels = try NDArray(zeros: [rows], .int32)
+    } catch {
+      throw DataError(
+        .tooLarge, "no memory for a batch", at: "batch \(batch)",
+        got: "\(rows) images of \(split.imageSize) pixels", hint: "use smaller batches")
+    }
+    // Nobody else has seen this memory yet; it is as large as its type says.
+    try fill(
+      batch,
+      images: UnsafeMutableBufferPointer(
+        start: images.base.assumingMemoryBound(to: Float.self), count: images.count),
+      labels: UnsafeMutableBufferPointer(
+        start: labels.base.assumingMemoryBound(to: Int32.self), count: labels.count))
+    return (images, labels)
+  }
+
+  /// A batch as Swift arrays: its images' pixels and its labels.
   public func arrays(_ batch: Int) throws(DataError) -> (images: [Float], labels: [Int32]) {
     let rows = size(of: batch)
     var images = [Float](repeating: 0, count: rows * split.imageSize)

@@ -1,6 +1,8 @@
 // Mini-batches: every image once, the same order and the same pixels for the same seed.
 
 import MartletData
+import MartletExecution
+import MartletIR
 import Testing
 
 @Suite struct BatchTests {
@@ -37,7 +39,7 @@ import Testing
     #expect(try order(1, 2, 50) != order(2, 2, 50))
     #expect(try order(1, 2, 50) != order(2, 1, 50))
     // A fixed point of the format: a new generator would silently change every training run.
-    #expect(try Array(order(0, 0, 50).prefix(6)) == [0, 0, 0, 0, 0, 0])
+    #expect(try Array(order(0, 0, 50).prefix(6)) == [30, 6, 23, 4, 0, 33])
   }
 
   @Test func everyPlaceIsEquallyLikely() throws {
@@ -58,6 +60,16 @@ import Testing
     #expect(images == set.images.map { (Float($0) / 255 - 0.1307) / 0.3081 })
     let unit = try set.batches(of: 3, shuffled: false).arrays(0).images
     #expect(unit == set.images.map { Float($0) / 255 })
+  }
+
+  @Test func fillsArrays() throws {
+    let batches = try split(5, channels: 3).batches(of: 2, seed: 4, augmentation: .digits)
+    let (images, labels) = try batches.batch(2)
+    #expect(images.shape == [1, 4, 5, 3] && images.dtype == .float32)
+    #expect(labels.shape == [1] && labels.dtype == .int32)
+    #expect(try images.floats == batches.arrays(2).images)
+    #expect(try labels.elements(as: Int32.self) == batches.arrays(2).labels)
+    _ = dataError(.outOfRange) { _ = try batches.batch(3) }
   }
 
   @Test func normalizes() throws {

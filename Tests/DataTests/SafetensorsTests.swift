@@ -70,7 +70,7 @@ import Testing
         #expect(bytes(array) == bytes(weight.array))
       }
     }
-    #expect(try FileSystem.names(in: folder.path) == ["a.safetensors"])
+    #expect(FileSystem.names(in: folder.path) == ["a.safetensors"])
     try Safetensors.save([], to: path)
     #expect(try Safetensors.load(path).isEmpty)
   }
