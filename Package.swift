@@ -37,7 +37,8 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CMartletDigits", exclude: ["data"]),
     .target(
-      name: "MartletData", dependencies: ["MartletExecution", "CMartletDigits", "CPNG", "CZlib"]),
+      name: "MartletData",
+      dependencies: ["MartletIR", "MartletExecution", "CMartletDigits", "CPNG", "CZlib"]),
 
     .executableTarget(
       name: "MartletCLI",
@@ -62,7 +63,8 @@ let package = Package(
     .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
     .testTarget(
-      name: "DataTests", dependencies: ["MartletData", "MartletExecution"], exclude: ["Fixtures"]),
+      name: "DataTests", dependencies: ["MartletData", "MartletExecution", "MartletIR"],
+      exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
