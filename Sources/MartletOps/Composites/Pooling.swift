@@ -46,10 +46,10 @@ public func averagePool2d(
       return x.poisoned
     }
     let sums = record(SumWindow(geometry), x)
+    guard sums.value != nil else { return sums }
     if countsPadding || geometry.padding.allSatisfy({ $0 <= 0 }) {
       return sums / Double(geometry.windowHeight * geometry.windowWidth)
     }
-    guard sums.value != nil else { return sums }
     // How many elements of the image each window covers is known now: a constant.
     let rows = geometry.coverage(
       output: sums.shape[1], input: geometry.inputHeight, window: geometry.windowHeight,

@@ -1,0 +1,187 @@
+// Every composite against PyTorch in float64: results and gradients, element by element.
+
+import MartletIR
+import MartletOps
+import MartletPasses
+import MartletTestSupport
+import Testing
+
+typealias Body = @Sendable ([Tensor]) -> [Tensor]
+
+private let elementwise: [String: Body] = [
+  "relu": { [relu($0[0])] },
+  "leakyRelu": { [leakyRelu($0[0])] },
+  "leakyRelu_02": { [leakyRelu($0[0], slope: 0.2)] },
+  "prelu": { [prelu($0[0], slope: $0[1])] },
+  "elu": { [elu($0[0])] },
+  "elu_15": { [elu($0[0], alpha: 1.5)] },
+  "gelu": { [gelu($0[0])] },
+  "gelu_tanh": { [gelu($0[0], approximation: .tanh)] },
+  "sigmoid": { [sigmoid($0[0])] },
+  "silu": { [silu($0[0])] },
+  "softplus": { [softplus($0[0])] },
+  "maxout": { [maxout($0[0], pieces: 3)] },
+  "clipped": { [$0[0].clipped(low: -0.75, high: 1.25)] },
+  "interpolate": { [interpolate($0[0], $0[1], $0[2])] },
+]
+
+private let rows: [String: Body] = [
+  "softmax_-1": { [softmax($0[0])] },
+  "softmax_0": { [softmax($0[0], axis: 0)] },
+  "softmax_1": { [softmax($0[0], axis: 1)] },
+  "logSoftmax_-1": { [logSoftmax($0[0])] },
+  "logSoftmax_0": { [logSoftmax($0[0], axis: 0)] },
+  "logSoftmax_1": { [logSoftmax($0[0], axis: -2)] },
+  "logSumExp": { [logSumExp($0[0])] },
+  "logSumExp_axes": { [logSumExp($0[0], axes: [0, -1], keepDims: true)] },
+  "logSumExp_infinite": { [logSumExp($0[0], axes: [1])] },
+  "mean": { [$0[0].mean()] },
+  "mean_axes": { [$0[0].mean(axes: [0, -1], keepDims: true)] },
+  "variance": { [$0[0].variance(axes: [1])] },
+  "variance_unbiased": { [$0[0].variance(axes: [0, 2], correction: 1, keepDims: true)] },
+  "standardDeviation": { [$0[0].standardDeviation(correction: 1)] },
+  "layerNorm": { [layerNorm($0[0], scale: $0[1], bias: $0[2])] },
+  "layerNorm_plain": { [layerNorm($0[0], epsilon: 1e-3)] },
+  "layerNorm_axis1": { x in
+    [layerNorm(x[0], scale: x[1], bias: x[2], axis: 1).transposed([0, 2, 1])]
+  },
+  "batchNorm": { x in
+    let y = batchNorm(x[0], scale: x[1], bias: x[2])
+    return [y.normalized, y.mean, y.variance]
+  },
+  "batchNorm_fixed": { x in
+    [batchNorm(x[0], scale: x[1], bias: x[2], mean: x[3], variance: x[4])]
+  },
+]
+
+private let losses: [String: Body] = [
+  "crossEntropy": { [softmaxCrossEntropy(logits: $0[0], labels: $0[1])] },
+  "crossEntropy_sum": { [softmaxCrossEntropy(logits: $0[0], labels: $0[1], reduction: .sum)] },
+  "crossEntropy_none": { [softmaxCrossEntropy(logits: $0[0], labels: $0[1], reduction: .none)] },
+  "crossEntropy_smooth": {
+    [softmaxCrossEntropy(logits: $0[0], labels: $0[1], labelSmoothing: 0.1)]
+  },
+  "crossEntropy_rank3": { [softmaxCrossEntropy(logits: $0[0], labels: $0[1])] },
+  "crossEntropy_masked": { [softmaxCrossEntropy(logits: $0[0], labels: $0[1])] },
+  "crossEntropy_targets": { [softmaxCrossEntropy(logits: $0[0], targets: $0[1])] },
+  "sigmoidCrossEntropy": { [sigmoidCrossEntropy(logits: $0[0], labels: $0[1])] },
+  "meanSquaredError": { [meanSquaredError($0[0], $0[1])] },
+  "meanSquaredError_sum": { [meanSquaredError($0[0], $0[1], reduction: .sum)] },
+  "meanAbsoluteError": { [meanAbsoluteError($0[0], $0[1])] },
+  "huber": { [huber($0[0], $0[1])] },
+  "huber_05_none": { [huber($0[0], $0[1], delta: 0.5, reduction: .none)] },
+  "accuracy": { [accuracy(logits: $0[0], labels: $0[1])] },
+]
+
+private let images: [String: Body] = [
+  "conv2d_valid": { [conv2d($0[0], $0[1])] },
+  "conv2d_stride": { [conv2d($0[0], $0[1], strides: [2, 3], padding: .all(1))] },
+  "conv2d_same": { [conv2d($0[0], $0[1], padding: .same)] },
+  "conv2d_same_stride": { [conv2d($0[0], $0[1], strides: [2, 3], padding: .same)] },
+  "conv2d_full": { [conv2d($0[0], $0[1], padding: .full)] },
+  "conv2d_explicit": {
+    [conv2d($0[0], $0[1], padding: .explicit(top: 2, bottom: 0, left: -1, right: 1))]
+  },
+  "conv2d_dilated": { [conv2d($0[0], $0[1], dilations: [2, 3])] },
+  "conv2d_groups": { [conv2d($0[0], $0[1], groups: 2)] },
+  "conv2d_depthwise": { [conv2d($0[0], $0[1], padding: .all(1), groups: 3)] },
+  "conv2d_pointwise": { [conv2d($0[0], $0[1])] },
+  "conv2dTransposed": { [conv2dTransposed($0[0], $0[1])] },
+  "conv2dTransposed_stride": {
+    [conv2dTransposed($0[0], $0[1], strides: [2], padding: .all(1), outputPadding: [1])]
+  },
+  "conv2dTransposed_groups": {
+    [conv2dTransposed($0[0], $0[1], strides: [2, 1], dilations: [1, 2], groups: 2)]
+  },
+  "maxPool2d": { [maxPool2d($0[0], window: [2])] },
+  "maxPool2d_padded": { [maxPool2d($0[0], window: [3, 2], strides: [2, 1], padding: .all(1))] },
+  "maxPool2d_dilated": { [maxPool2d($0[0], window: [2], strides: [1], dilations: [3, 2])] },
+  "minPool2d": { [minPool2d($0[0], window: [3], strides: [2])] },
+  "averagePool2d": { [averagePool2d($0[0], window: [2])] },
+  "averagePool2d_padded": {
+    [averagePool2d($0[0], window: [3], strides: [2], padding: .all(1))]
+  },
+  "averagePool2d_uncounted": {
+    [averagePool2d($0[0], window: [3], strides: [2], padding: .all(1), countsPadding: false)]
+  },
+  "lpPool2d_2": { [lpPool2d($0[0], window: [2])] },
+  "lpPool2d_3": { [lpPool2d($0[0], p: 3, window: [3, 2], strides: [2])] },
+  "globalAveragePool2d": { [globalAveragePool2d($0[0])] },
+]
+
+private let indexing: [String: Body] = [
+  "gather_0": { [gather($0[0], $0[1])] },
+  "gather_1": { [gather($0[0], $0[1], axis: -2)] },
+  "scatterAdd_0": { [scatterAdd($0[0], $0[1], $0[2])] },
+  "scatterAdd_1": { [scatterAdd($0[0], $0[1], $0[2], axis: 1)] },
+  "takeAlongAxis": { [takeAlongAxis($0[0], $0[1], axis: 1)] },
+  "oneHot": { [oneHot($0[0], classes: 4)] },
+  "expandedDims": { [$0[0].expandedDims(at: -1)] },
+  "squeezed": { [$0[0].squeezed()] },
+  "flattened": { [$0[0].flattened()] },
+  "split_sizes": { $0[0].split(sizes: [1, 3], axis: 2) },
+  "split_into": { $0[0].split(into: 2, axis: -1) },
+  "unstacked": { $0[0].unstacked(axis: 1) },
+  "stack": { [stack($0, axis: 1)] },
+  "stack_last": { [stack($0, axis: -1)] },
+  "subscript_0": { [$0[0][0..<3, .all, -1]] },
+  "subscript_1": { [$0[0][1, .newAxis, .ellipsis, 2...]] },
+  "subscript_2": { [$0[0][.ellipsis, .stride(from: 1, by: 2)]] },
+  "subscript_3": { [$0[0][.stride(by: -1), -3 ... -2]] },
+  "subscript_4": { [$0[0][.all, .all, .stride(from: 4, by: -2)]] },
+  "subscript_5": { [$0[0][2]] },
+  "subscript_6": { [$0[0][4..., ...2, 3..<3]] },
+  "subscript_7": { [$0[0][.all, .stride(from: -1, to: 1, by: -1)]] },
+]
+
+private func composite(of name: String) -> Body? {
+  if name.hasPrefix("einsum_") {
+    let equation = String(name.dropFirst("einsum_".count))
+    return { x in
+      switch x.count {
+      case 1: [einsum(equation, x[0])]
+      case 2: [einsum(equation, x[0], x[1])]
+      case 3: [einsum(equation, x[0], x[1], x[2])]
+      default: [einsum(equation, x[0], x[1], x[2], x[3])]
+      }
+    }
+  }
+  return elementwise[name] ?? rows[name] ?? losses[name] ?? images[name] ?? indexing[name]
+}
+
+@Suite struct FixtureTests {
+  @Test(arguments: try readFixtures())
+  func agreesWithPyTorch(_ fixture: FixtureCase) throws {
+    let body = try #require(composite(of: fixture.name), "no composite for the case \(fixture.name)")
+    let seeds = fixture.seeds
+    let types = fixture.inputs.map(\.type)
+    let function = try TracedFunction(types) { x in
+      let results = body(x)
+      guard !seeds.isEmpty else { return results }
+      let smooth = results.filter { $0.dtype.isFloatingPoint }
+      let gradients = vectorJacobianProduct(
+        smooth, cotangents: zip(smooth, seeds).map { $0.trace.constant($1) },
+        wrt: x.filter { $0.dtype.isFloatingPoint })
+      return results + gradients
+    }
+    let actual = try function(fixture.inputs)
+    let expected = fixture.outputs + fixture.gradients
+    try #require(actual.count == expected.count)
+    for (index, pair) in zip(actual, expected).enumerated() {
+      let role =
+        index < fixture.outputs.count
+        ? "result \(index)" : "gradient \(index - fixture.outputs.count)"
+      // Float64: a few roundings apart, on the scale of the largest element.
+      let difference = difference(pair.0, pair.1, ulp: 64, scaled: true, absolute: 1e-13)
+      #expect(difference == nil, "\(fixture.name), \(role): \(difference ?? "")")
+    }
+  }
+
+  @Test func everyCompositeHasACase() throws {
+    let cases = Set(try readFixtures().map(\.name))
+    for table in [elementwise, rows, losses, images, indexing] {
+      #expect(table.keys.filter { !cases.contains($0) } == [])
+    }
+    #expect(cases.count > 100)
+  }
+}

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Writes Tests/CompositeTests/Fixtures/composites.txt: results and gradients of PyTorch in float64.
+
+    python3 -m venv venv && venv/bin/pip install torch numpy
+    venv/bin/python scripts/make-composite-fixtures.py
+
+A case is a line `case NAME`, then arrays `ROLE dtype[shape] elements...`, where ROLE is `in` (operands
+in order), `out` (results in order), `d` (random cotangent of each floating-point result, in order)
+and `g` (the cotangent of each floating-point operand, in order). Images are NHWC, filters HWIO.
+"""
+import math
+import os
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+rng = np.random.default_rng(20260721)
+lines = []
+
+
+def array(role, x):
+    x = np.asarray(x)
+    name = {"float64": "f64", "float32": "f32", "int32": "i32", "int64": "i64", "bool": "bool"}[
+        str(x.dtype)]
+    flat = x.reshape(-1).tolist()
+    text = " ".join(("%d" % v) if name[0] in "ib" else repr(float(v)) for v in flat)
+    lines.append(f"{role} {name}[{','.join(map(str, x.shape))}] {text}".rstrip())
+
+
+def case(name, inputs, f, gradient=True):
+    """Runs f over float64 (differentiable) and integer inputs."""
+    inputs = [np.asarray(x) for x in inputs]
+    tensors = [torch.tensor(x) for x in inputs]
+    for t in tensors:
+        if t.is_floating_point():
+            t.requires_grad_(gradient)
+    results = f(*tensors)
+    if isinstance(results, torch.Tensor):
+        results = [results]
+    lines.append(f"case {name}")
+    for x in inputs:
+        array("in", x)
+    loss = 0
+    cotangents = []
+    for y in results:
+        y_array = y.detach().numpy()
+        array("out", y_array)
+        if gradient and y.is_floating_point():
+            d = np.round(rng.uniform(-1, 1, y_array.shape), 3)
+            cotangents.append(d)
+            loss = loss + (y * torch.tensor(d)).sum()
+    if gradient:
+        for d in cotangents:
+            array("d", d)
+        wrt = [t for t in tensors if t.is_floating_point()]
+        for t, g in zip(wrt, torch.autograd.grad(loss, wrt, allow_unused=True)):
+            array("g", (torch.zeros_like(t) if g is None else g).detach().numpy())
+
+
+def real(*shape, low=-2.0, high=2.0):
+    return np.round(rng.uniform(low, high, shape), 3)
+
+
+def integers(count, *shape, dtype=np.int32):
+    return rng.integers(0, count, shape).astype(dtype)
+
+
+# --- activations: with 0 and large magnitudes
+x = np.concatenate([real(9), [0.0, -0.0, 30.0, -30.0, 700.0, -700.0]]).reshape(3, 5)
+case("relu", [x], F.relu)
+case("leakyRelu", [x], lambda x: F.leaky_relu(x, 0.01))
+case("leakyRelu_02", [x], lambda x: F.leaky_relu(x, 0.2))
+# F.prelu wants channels on axis 1.
+case("prelu", [real(4, 3), real(3, low=0, high=0.5)], lambda x, a: F.prelu(x, a))
+case("elu", [x], F.elu)
+case("elu_15", [x], lambda x: torch.where(x > 0, x, 1.5 * torch.expm1(torch.clamp(x, max=0))))
+case("gelu", [x], F.gelu)
+case("gelu_tanh", [np.clip(x, -30, 30)], lambda x: F.gelu(x, approximate="tanh"))
+case("sigmoid", [x], torch.sigmoid)
+case("silu", [x], F.silu)
+case("softplus", [x], lambda x: F.softplus(x, threshold=40))
+case("maxout", [real(2, 12)], lambda x: x.reshape(2, 4, 3).max(-1).values)
+
+# --- softmax
+x = real(2, 3, 4, low=-5, high=5)
+x[0, 0, 0] = 800  # overflows unless the maximum is subtracted
+for axis in (-1, 0, 1):
+    case(f"softmax_{axis}", [x], lambda x: F.softmax(x, axis))
+    case(f"logSoftmax_{axis}", [x], lambda x: F.log_softmax(x, axis))
+case("logSumExp", [x], lambda x: torch.logsumexp(x, (0, 1, 2)))
+case("logSumExp_axes", [x], lambda x: torch.logsumexp(x, (0, 2), keepdim=True))
+infinite = np.array([[-np.inf, -np.inf], [1.0, -np.inf], [np.inf, 2.0]])
+case("logSumExp_infinite", [infinite], lambda x: torch.logsumexp(x, 1), gradient=False)
+
+# --- losses
+z, y = real(6, 5, low=-4, high=4), integers(5, 6)
+case("crossEntropy", [z, y], lambda z, y: F.cross_entropy(z, y.long()))
+case("crossEntropy_sum", [z, y.astype(np.int64)], lambda z, y: F.cross_entropy(z, y, reduction="sum"))
+case("crossEntropy_none", [z, y], lambda z, y: F.cross_entropy(z, y.long(), reduction="none"))
+case("crossEntropy_smooth", [z, y], lambda z, y: F.cross_entropy(z, y.long(), label_smoothing=0.1))
+case("crossEntropy_rank3", [real(2, 3, 4), integers(4, 2, 3)],
+     lambda z, y: F.cross_entropy(z.permute(0, 2, 1), y.long()))
+hidden = z.copy()
+hidden[0, (int(y[0]) + 1) % 5] = -np.inf  # a class that is not the label, ruled out
+case("crossEntropy_masked", [hidden, y], lambda z, y: F.cross_entropy(z, y.long()))
+case("crossEntropy_targets", [z, rng.dirichlet(np.ones(5), 6).round(4)],
+     lambda z, p: -(p * F.log_softmax(z, -1)).sum(-1).mean())
+a, b = real(3, 4), real(3, 4)
+x = np.concatenate([real(8, low=-3), [0.0, 0.0, 500.0, -500.0]]).reshape(3, 4)
+case("sigmoidCrossEntropy", [x, np.round(rng.uniform(0, 1, (3, 4)))],
+     lambda x, y: F.binary_cross_entropy_with_logits(x, y))
+case("meanSquaredError", [a, b], F.mse_loss)
+case("meanSquaredError_sum", [a, b], lambda a, b: F.mse_loss(a, b, reduction="sum"))
+b[0, 0] = a[0, 0]
+case("meanAbsoluteError", [a, b], F.l1_loss)
+case("huber", [a, b], lambda a, b: F.huber_loss(a, b, delta=1.0))
+case("huber_05_none", [a, b], lambda a, b: F.huber_loss(a, b, delta=0.5, reduction="none"))
+case("accuracy", [z, y], lambda z, y: (z.argmax(-1) == y).float().mean(), gradient=False)
+
+# --- statistics and normalisation
+x = real(3, 4, 5)
+case("mean", [x], torch.mean)
+case("mean_axes", [x], lambda x: x.mean((0, 2), keepdim=True))
+case("variance", [x], lambda x: x.var((1,), correction=0))
+case("variance_unbiased", [x], lambda x: x.var((0, 2), correction=1, keepdim=True))
+case("standardDeviation", [x], lambda x: x.std(correction=1))
+x, s, b = real(4, 3, 6), real(6), real(6)
+case("layerNorm", [x, s, b], lambda x, s, b: F.layer_norm(x, (6,), s, b))
+case("layerNorm_plain", [x], lambda x: F.layer_norm(x, (6,), eps=1e-3))
+case("layerNorm_axis1", [x, real(3), real(3)],
+     lambda x, s, b: F.layer_norm(x.permute(0, 2, 1), (3,), s, b).permute(0, 2, 1))
+x, s, b = real(3, 2, 4, 5), real(5), real(5)
+
+
+def batch_norm(x, s, b):
+    y = F.batch_norm(x.permute(0, 3, 1, 2), None, None, s, b, training=True)
+    return y.permute(0, 2, 3, 1), x.mean((0, 1, 2)), x.var((0, 1, 2), correction=0)
+
+
+case("batchNorm", [x, s, b], batch_norm)
+case("batchNorm_fixed", [x, s, b, real(5), real(5, low=0.5)],
+     lambda x, s, b, m, v: (x - m) / torch.sqrt(v + 1e-5) * s + b)
+
+
+# --- convolutions
+def nchw(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def conv(x, w, **options):
+    return nhwc(F.conv2d(nchw(x), w.permute(3, 2, 0, 1), **options))
+
+
+def pad(x, top, bottom, left, right):
+    return F.pad(x, (0, 0, left, right, top, bottom))
+
+
+def same(size, window, stride):
+    total = max((math.ceil(size / stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+case("conv2d_valid", [real(2, 6, 5, 3), real(3, 2, 3, 4)], lambda x, w: conv(x, w))
+case("conv2d_stride", [real(1, 7, 8, 2), real(3, 3, 2, 3)], lambda x, w: conv(x, w, stride=(2, 3), padding=1))
+case("conv2d_same", [real(1, 5, 6, 2), real(3, 2, 2, 3)], lambda x, w: conv(x, w, padding="same"))
+case("conv2d_same_stride", [real(1, 7, 8, 2), real(3, 4, 2, 3)],
+     lambda x, w: conv(pad(x, *same(7, 3, 2), *same(8, 4, 3)), w, stride=(2, 3)))
+case("conv2d_full", [real(1, 4, 5, 2), real(3, 2, 2, 2)], lambda x, w: conv(x, w, padding=(2, 1)))
+case("conv2d_explicit", [real(1, 6, 6, 2), real(3, 3, 2, 2)],
+     lambda x, w: conv(pad(x, 2, 0, -1, 1), w))
+case("conv2d_dilated", [real(1, 8, 9, 2), real(3, 2, 2, 3)], lambda x, w: conv(x, w, dilation=(2, 3)))
+case("conv2d_groups", [real(2, 5, 5, 4), real(3, 3, 2, 6)], lambda x, w: conv(x, w, groups=2))
+case("conv2d_depthwise", [real(1, 5, 5, 3), real(3, 3, 1, 6)], lambda x, w: conv(x, w, groups=3, padding=1))
+case("conv2d_pointwise", [real(2, 3, 3, 4), real(1, 1, 4, 5)], lambda x, w: conv(x, w))
+
+
+def transposed(x, w, **options):
+    # PyTorch's weight is [in, out / groups, KH, KW], ours [KH, KW, out / groups, in].
+    return nhwc(F.conv_transpose2d(nchw(x), w.permute(3, 2, 0, 1), **options))
+
+
+case("conv2dTransposed", [real(1, 3, 4, 2), real(3, 2, 3, 2)], lambda x, w: transposed(x, w))
+case("conv2dTransposed_stride", [real(1, 3, 4, 2), real(3, 3, 3, 2)],
+     lambda x, w: transposed(x, w, stride=2, padding=1, output_padding=1))
+case("conv2dTransposed_groups", [real(1, 3, 4, 4), real(3, 2, 3, 4)],
+     lambda x, w: transposed(x, w, stride=(2, 1), dilation=(1, 2), groups=2))
+
+# --- pooling (no two elements are equal: ties have no derivative to compare)
+x = (rng.permutation(2 * 7 * 6 * 3).reshape(2, 7, 6, 3) - 126) / 64.0
+case("maxPool2d", [x], lambda x: nhwc(F.max_pool2d(nchw(x), 2)))
+case("maxPool2d_padded", [x], lambda x: nhwc(F.max_pool2d(nchw(x), (3, 2), stride=(2, 1), padding=1)))
+case("maxPool2d_dilated", [x], lambda x: nhwc(F.max_pool2d(nchw(x), 2, stride=1, dilation=(3, 2))))
+case("minPool2d", [x], lambda x: -nhwc(F.max_pool2d(-nchw(x), 3, stride=2)))
+case("averagePool2d", [x], lambda x: nhwc(F.avg_pool2d(nchw(x), 2)))
+case("averagePool2d_padded", [x], lambda x: nhwc(F.avg_pool2d(nchw(x), 3, stride=2, padding=1)))
+case("averagePool2d_uncounted", [x],
+     lambda x: nhwc(F.avg_pool2d(nchw(x), 3, stride=2, padding=1, count_include_pad=False)))
+case("lpPool2d_2", [x], lambda x: nhwc(F.lp_pool2d(nchw(x).abs(), 2.0, 2)))
+case("lpPool2d_3", [x], lambda x: nhwc(F.lp_pool2d(nchw(x).abs(), 3.0, (3, 2), stride=2)))
+case("globalAveragePool2d", [x], lambda x: x.mean((1, 2)))
+
+# --- indices
+case("gather_0", [real(5, 3), integers(5, 4)], lambda x, i: x[i.long()])
+case("gather_1", [real(2, 5, 3), integers(5, 2, 3, dtype=np.int64)], lambda x, i: x[:, i])
+case("scatterAdd_0", [real(4, 3), integers(4, 9), real(9, 3)], lambda x, i, u: x.index_add(0, i, u))
+case("scatterAdd_1", [real(2, 4, 2), integers(4, 5), real(2, 5, 2)], lambda x, i, u: x.index_add(1, i, u))
+case("takeAlongAxis", [real(3, 5, 2), integers(5, 3, 4, 2)],
+     lambda x, i: torch.take_along_dim(x, i.long(), 1))
+case("oneHot", [integers(4, 2, 3)], lambda i: F.one_hot(i.long(), 4).float(), gradient=False)
+
+# --- einsum
+for equation, shapes in {
+    "ij,jk->ik": [(3, 4), (4, 5)], "bij,bjk->bik": [(2, 3, 4), (2, 4, 5)],
+    "ij,jk": [(3, 4), (4, 5)], "i,i->": [(6,), (6,)], "i,j->ij": [(3,), (4,)],
+    "ij->ji": [(3, 4)], "ij->j": [(3, 4)], "ii->i": [(4, 4)], "ii": [(4, 4)],
+    "bhqd,bhkd->bhqk": [(2, 3, 4, 5), (2, 3, 6, 5)], "ij,ij->ij": [(3, 4), (3, 4)],
+    "ijk,ilm,njm,nlk->": [(2, 3, 4), (2, 5, 2), (3, 3, 2), (3, 5, 4)],
+    "iij,jk->ki": [(3, 3, 2), (2, 4)], "ba,cb,dc->da": [(2, 3), (4, 2), (5, 4)],
+    "ij,kl->il": [(2, 3), (4, 5)],
+}.items():
+    name = "einsum_" + equation
+    case(name, [real(*s) for s in shapes], lambda *o: torch.einsum(equation, *o))
+
+# --- rearranging
+x = real(2, 3, 4)
+case("expandedDims", [x], lambda x: x.unsqueeze(-1))
+case("squeezed", [real(1, 3, 1)], lambda x: x.squeeze())
+case("flattened", [x], lambda x: x.flatten(1))
+case("split_sizes", [x], lambda x: list(x.split([1, 3], 2)))
+case("split_into", [x], lambda x: list(x.chunk(2, 2)))
+case("unstacked", [x], lambda x: list(x.unbind(1)))
+case("stack", [real(2, 3), real(2, 3), real(2, 3)], lambda *o: torch.stack(o, 1))
+case("stack_last", [real(2, 3), real(2, 3)], lambda *o: torch.stack(o, -1))
+case("clipped", [x], lambda x: x.clamp(-0.75, 1.25))
+case("interpolate", [real(3, 4), real(3, 4), real(4)], lambda a, b, t: torch.lerp(a, b, t.expand(3, 4)))
+
+# --- subscripts
+x = real(5, 4, 6)
+case("subscript_0", [x], lambda x: x[0:3, :, -1])
+case("subscript_1", [x], lambda x: x[1, None, ..., 2:])
+case("subscript_2", [x], lambda x: x[..., 1:6:2])
+case("subscript_3", [x], lambda x: x.flip(0)[:, -3:-1])
+case("subscript_4", [x], lambda x: x.flip(2)[:, :, 1::2])
+case("subscript_5", [x], lambda x: x[2])
+case("subscript_6", [x], lambda x: x[4:, 0:3, 3:3])
+case("subscript_7", [x], lambda x: x.flip(1)[:, 0:2])
+
+path = os.path.join(os.path.dirname(__file__), "../Tests/CompositeTests/Fixtures/composites.txt")
+with open(path, "w") as file:
+    file.write("# PyTorch %s, float64; made by scripts/make-composite-fixtures.py\n" % torch.__version__)
+    file.write("\n".join(lines) + "\n")
+print(len([l for l in lines if l.startswith("case")]), "cases,", os.path.getsize(path), "bytes")
