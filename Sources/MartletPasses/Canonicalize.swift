@@ -53,11 +53,11 @@ package struct Canonicalize: Pass {
 
   package static let rules: [Rule] = [
     // stopGradient x → x
-    Rule("stop-gradient") { node, _ in
+    Rule("stop-gradient", on: StopGradient.self) { node, _ in
       node.op is StopGradient ? [node.operands[0]] : nil
     },
     // reshape, transpose or broadcast that changes nothing → its operand
-    Rule("identity-view") { node, g in
+    Rule("identity-view", on: Reshape.self, Transpose.self, Broadcast.self) { node, g in
       switch node.op {
       case is Reshape: break
       case let op as Transpose where op.permutation == Array(0..<op.permutation.count): break
@@ -67,14 +67,14 @@ package struct Canonicalize: Pass {
       return g.type(node.operands[0]) == node.types[0] ? [node.operands[0]] : nil
     },
     // reshape (reshape x) → reshape x
-    Rule("reshape-of-reshape") { node, g in
+    Rule("reshape-of-reshape", on: Reshape.self) { node, g in
       guard let op = node.op as? Reshape,
         let inner = g.operands(of: node.operands[0], as: Reshape.self)
       else { return nil }
       return g.emit(op, inner, node.location).map { [$0] }
     },
     // transpose (transpose x) → transpose x
-    Rule("transpose-of-transpose") { node, g in
+    Rule("transpose-of-transpose", on: Transpose.self) { node, g in
       guard let op = node.op as? Transpose,
         let (definition, inner) = g.definition(node.operands[0]), let first = definition as? Transpose
       else { return nil }
@@ -82,7 +82,7 @@ package struct Canonicalize: Pass {
         .map { [$0] }
     },
     // broadcast (broadcast x) → broadcast x
-    Rule("broadcast-of-broadcast") { node, g in
+    Rule("broadcast-of-broadcast", on: Broadcast.self) { node, g in
       guard let op = node.op as? Broadcast,
         let (definition, inner) = g.definition(node.operands[0]), let first = definition as? Broadcast
       else { return nil }
@@ -91,7 +91,7 @@ package struct Canonicalize: Pass {
       ).map { [$0] }
     },
     // broadcast (reshape x), where the reshape only adds or drops unit axes → broadcast x
-    Rule("broadcast-of-unit-reshape") { node, g in
+    Rule("broadcast-of-unit-reshape", on: Broadcast.self) { node, g in
       guard let op = node.op as? Broadcast,
         let inner = g.operands(of: node.operands[0], as: Reshape.self)
       else { return nil }
@@ -109,7 +109,7 @@ package struct Canonicalize: Pass {
       return g.emit(Broadcast(shape: Shape(op.shape), axes: axes), inner, node.location).map { [$0] }
     },
     // transpose or reshape of a splat → the splat in the new shape
-    Rule("view-of-splat") { node, g in
+    Rule("view-of-splat", on: Reshape.self, Transpose.self) { node, g in
       guard node.op is Reshape || node.op is Transpose, let splat = g.splat(node.operands[0]) else {
         return nil
       }

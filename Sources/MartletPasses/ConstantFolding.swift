@@ -38,7 +38,7 @@ package struct ConstantFolding: Pass {
   }
 
   /// A sum (product, …) over no elements is the neutral element.
-  static let emptyReduction = Rule("empty-reduction") { node, g in
+  static let emptyReduction = Rule("empty-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self) { node, g in
     guard case .reduction(let function, _) = node.op.lowering,
       g.type(node.operands[0]).count == 0, node.types[0].count > 0
     else { return nil }

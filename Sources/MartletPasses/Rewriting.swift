@@ -72,25 +72,38 @@ package struct RewriteContext {
 /// One rule: the values that replace a node's results, or nil.
 package struct Rule: Sendable {
   package let name: String
+  /// The operations that the rule's root may be; nil for any.
+  package let roots: [any Op.Type]?
   package let apply: @Sendable (Match, inout RewriteContext) -> [Value]?
-  package init(_ name: String, _ apply: @escaping @Sendable (Match, inout RewriteContext) -> [Value]?) {
+  package init(
+    _ name: String, on roots: (any Op.Type)...,
+    apply: @escaping @Sendable (Match, inout RewriteContext) -> [Value]?
+  ) {
     self.name = name
+    self.roots = roots.isEmpty ? nil : roots
     self.apply = apply
   }
 }
 
 /// Applies rules to each node in order, until a walk changes nothing (at most `limit` walks).
 package func rewrite(_ graph: inout Graph, _ rules: [Rule], limit: Int = 8) {
+  // Rules by the type of their root: a node meets only those that can match it.
+  let general = rules.filter { $0.roots == nil }
+  var byRoot: [ObjectIdentifier: [Rule]] = [:]
+  for rule in rules {
+    for root in rule.roots ?? [] { byRoot[ObjectIdentifier(root), default: []].append(rule) }
+  }
   for _ in 0..<limit {
     var changed = false
     var context = RewriteContext(rewriter: GraphRewriter(graph))
     nodes: for node in graph.nodes {
-      let operands = node.operands.compactMap { context.rewriter[$0] }
-      if let op = node.op as? any Op {
+      let own = byRoot[ObjectIdentifier(type(of: node.op))] ?? []
+      if !own.isEmpty || !general.isEmpty, let op = node.op as? any Op {
+        let operands = node.operands.compactMap { context.rewriter[$0] }
         let match = Match(
           op: op, operands: operands, types: node.results.map { graph.type($0) },
           location: node.location, regions: node.regions)
-        for rule in rules {
+        for rule in own + general {
           guard let replacement = rule.apply(match, &context),
             replacement.count == node.resultCount,
             zip(replacement, match.types).allSatisfy({ context.type($0) == $1 })

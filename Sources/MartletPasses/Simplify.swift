@@ -19,48 +19,48 @@ package struct Simplify: Pass {
 
   package static let rules: [Rule] = [
     // x * 1 → x,  x / 1 → x
-    Rule("times-one") { node, g in
+    Rule("times-one", on: Multiply.self, Divide.self) { node, g in
       guard node.op is Multiply || node.op is Divide, g.isSplat(node.operands[1], 1) else { return nil }
       return [node.operands[0]]
     },
     // x * -1 → negate x
-    Rule("times-minus-one") { node, g in
+    Rule("times-minus-one", on: Multiply.self) { node, g in
       guard node.op is Multiply, node.types[0].dtype.isFloatingPoint,
         g.isSplat(node.operands[1], -1)
       else { return nil }
       return g.emit(Negate(), [node.operands[0]], node.location).map { [$0] }
     },
     // x + 0 → x,  x - 0 → x
-    Rule("plus-zero") { node, g in
+    Rule("plus-zero", on: Add.self, Subtract.self) { node, g in
       guard node.op is Add || node.op is Subtract, g.isSplat(node.operands[1], 0) else { return nil }
       return [node.operands[0]]
     },
     // 0 + x → x
-    Rule("zero-plus") { node, g in
+    Rule("zero-plus", on: Add.self) { node, g in
       guard node.op is Add, g.isSplat(node.operands[0], 0) else { return nil }
       return [node.operands[1]]
     },
     // 0 - x → negate x
-    Rule("zero-minus") { node, g in
+    Rule("zero-minus", on: Subtract.self) { node, g in
       guard node.op is Subtract, g.isSplat(node.operands[0], 0) else { return nil }
       return g.emit(Negate(), [node.operands[1]], node.location).map { [$0] }
     },
     // integer x * 0 → 0 (for floats 0 · NaN is NaN)
-    Rule("integer-times-zero") { node, g in
+    Rule("integer-times-zero", on: Multiply.self) { node, g in
       guard node.op is Multiply, node.types[0].dtype.isInteger, g.isSplat(node.operands[1], 0) else {
         return nil
       }
       return [node.operands[1]]
     },
     // negate (negate x) → x
-    Rule("double-negation") { node, g in
+    Rule("double-negation", on: Negate.self) { node, g in
       guard node.op is Negate, let inner = g.operands(of: node.operands[0], as: Negate.self) else {
         return nil
       }
       return [inner[0]]
     },
     // a + negate b → a - b
-    Rule("add-negated") { node, g in
+    Rule("add-negated", on: Add.self) { node, g in
       guard node.op is Add else { return nil }
       if let b = g.operands(of: node.operands[1], as: Negate.self) {
         return g.emit(Subtract(), [node.operands[0], b[0]], node.location).map { [$0] }
@@ -71,14 +71,14 @@ package struct Simplify: Pass {
       return nil
     },
     // a - negate b → a + b
-    Rule("subtract-negated") { node, g in
+    Rule("subtract-negated", on: Subtract.self) { node, g in
       guard node.op is Subtract, let b = g.operands(of: node.operands[1], as: Negate.self) else {
         return nil
       }
       return g.emit(Add(), [node.operands[0], b[0]], node.location).map { [$0] }
     },
     // x / c → x * (1/c) for a power of two, whose reciprocal is exact
-    Rule("divide-by-power-of-two") { node, g in
+    Rule("divide-by-power-of-two", on: Divide.self) { node, g in
       guard node.op is Divide, node.types[0].dtype.isFloatingPoint,
         let divisor = g.splat(node.operands[1])
       else { return nil }
@@ -89,36 +89,36 @@ package struct Simplify: Pass {
       return g.emit(Multiply(), [node.operands[0], factor], node.location).map { [$0] }
     },
     // power(x, 2) → x * x,  power(x, 1) → x
-    Rule("small-power") { node, g in
+    Rule("small-power", on: Power.self) { node, g in
       guard node.op is Power, node.types[0].dtype.isFloatingPoint else { return nil }
       if g.isSplat(node.operands[1], 1) { return [node.operands[0]] }
       guard g.isSplat(node.operands[1], 2) else { return nil }
       return g.emit(Multiply(), [node.operands[0], node.operands[0]], node.location).map { [$0] }
     },
     // select(c, x, x) → x
-    Rule("select-same") { node, _ in
+    Rule("select-same", on: Select.self) { node, _ in
       guard node.op is Select, node.operands[1] == node.operands[2] else { return nil }
       return [node.operands[1]]
     },
     // select(true, a, b) → a
-    Rule("select-constant") { node, g in
+    Rule("select-constant", on: Select.self) { node, g in
       guard node.op is Select, let condition = g.splat(node.operands[0]) else { return nil }
       return [node.operands[condition.double(at: 0) != 0 ? 1 : 2]]
     },
     // convert to the dtype that it has → x
-    Rule("convert-same") { node, g in
+    Rule("convert-same", on: Convert.self) { node, g in
       guard node.op is Convert, g.type(node.operands[0]) == node.types[0] else { return nil }
       return [node.operands[0]]
     },
     // a reduction over axes of extent 1 only moves elements
-    Rule("unit-reduction") { node, g in
+    Rule("unit-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self) { node, g in
       guard case .reduction(_, let axes) = node.op.lowering else { return nil }
       let shape = g.type(node.operands[0]).shape
       guard axes.allSatisfy({ shape[$0] == 1 }) else { return nil }
       return g.emit(Reshape(node.types[0].shape), [node.operands[0]], node.location).map { [$0] }
     },
     // a slice of everything → the thing itself
-    Rule("whole-slice") { node, g in
+    Rule("whole-slice", on: Slice.self, Pad.self) { node, g in
       guard node.op is Slice || node.op is Pad, g.type(node.operands[0]) == node.types[0],
         case .view(let makeMap) = node.op.lowering,
         makeMap(node.types[0], node.types[0]).isIdentity

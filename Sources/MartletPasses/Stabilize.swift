@@ -77,7 +77,7 @@ package struct Stabilize: Pass {
 
   package static let rules: [Rule] = [
     // log(softmax x)
-    Rule("log-softmax") { node, g in
+    Rule("log-softmax", on: Log.self) { node, g in
       guard node.op is Log, let parts = softmaxParts(node.operands[0], g) else { return nil }
       let at = node.location
       let shape = g.type(parts.x).shape
@@ -89,7 +89,7 @@ package struct Stabilize: Pass {
       return g.emit(Subtract(), [y, repeated], at).map { [$0] }
     },
     // softmax without its maximum
-    Rule("softmax-shift") { node, g in
+    Rule("softmax-shift", on: Divide.self) { node, g in
       guard node.op is Divide, let x = g.operands(of: node.operands[0], as: Exp.self)?[0],
         let (repeated, sums) = g.definition(node.operands[1]), repeated is Broadcast
       else { return nil }
@@ -108,14 +108,14 @@ package struct Stabilize: Pass {
       return g.emit(Divide(), [e, wide], at).map { [$0] }
     },
     // log(logistic x) → min(x, 0) − log1p(exp(−|x|))
-    Rule("log-logistic") { node, g in
+    Rule("log-logistic", on: Log.self) { node, g in
       guard node.op is Log, let x = g.operands(of: node.operands[0], as: Logistic.self)?[0],
         let low = minimumWithZero(x, node.location, &g), let rest = tail(x, node.location, &g)
       else { return nil }
       return g.emit(Subtract(), [low, rest], node.location).map { [$0] }
     },
     // log(1 − logistic x) → min(−x, 0) − log1p(exp(−|x|))
-    Rule("log-one-minus-logistic") { node, g in
+    Rule("log-one-minus-logistic", on: Log.self) { node, g in
       guard node.op is Log, let difference = g.operands(of: node.operands[0], as: Subtract.self),
         g.isSplat(difference[0], 1),
         let x = g.operands(of: difference[1], as: Logistic.self)?[0],
@@ -126,21 +126,21 @@ package struct Stabilize: Pass {
       return g.emit(Subtract(), [low, rest], node.location).map { [$0] }
     },
     // log(x + 1) → log1p x
-    Rule("log-one-plus") { node, g in
+    Rule("log-one-plus", on: Log.self) { node, g in
       guard node.op is Log, let sum = g.operands(of: node.operands[0], as: Add.self),
         g.isSplat(sum[1], 1)
       else { return nil }
       return g.emit(Log1p(), [sum[0]], node.location).map { [$0] }
     },
     // exp(x) − 1 → expm1 x
-    Rule("exp-minus-one") { node, g in
+    Rule("exp-minus-one", on: Subtract.self) { node, g in
       guard node.op is Subtract, g.isSplat(node.operands[1], 1),
         let x = g.operands(of: node.operands[0], as: Exp.self)
       else { return nil }
       return g.emit(Expm1(), [x[0]], node.location).map { [$0] }
     },
     // log1p(exp x) → max(x, 0) + log1p(exp(−|x|))
-    Rule("softplus") { node, g in
+    Rule("softplus", on: Log1p.self) { node, g in
       guard node.op is Log1p, let x = g.operands(of: node.operands[0], as: Exp.self)?[0] else {
         return nil
       }
