@@ -11,31 +11,34 @@ package enum CText {
   static func sanitise(_ text: String, for place: Place) -> String {
     switch place {
     case .identifier:
-      var result = ""
-      for scalar in text.unicodeScalars {
-        switch scalar {
-        case "a"..."z", "0"..."9": result.unicodeScalars.append(scalar)
-        case "A"..."Z": result += String(scalar).lowercased()
-        default: if result.last != "_" { result += "_" }
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(32)
+      for byte in text.utf8 where bytes.count < 32 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+          bytes.append(byte)
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): bytes.append(byte + 32)
+        default:
+          if let last = bytes.last, last != UInt8(ascii: "_") { bytes.append(UInt8(ascii: "_")) }
         }
       }
-      while result.last == "_" { result.removeLast() }
-      while result.first == "_" { result.removeFirst() }
-      return String(result.prefix(32))
+      while bytes.last == UInt8(ascii: "_") { bytes.removeLast() }
+      return String(decoding: bytes, as: UTF8.self)
     case .comment:
       var result = ""
-      for scalar in text.unicodeScalars {
+      var previous: Unicode.Scalar = " "
+      for scalar in text.unicodeScalars.prefix(200) {
         let isPlain = scalar.value >= 32 && scalar.value < 127 && scalar != "\\"
-        result.unicodeScalars.append(isPlain || signs.contains(scalar) ? scalar : "?")
+        let safe: Unicode.Scalar = isPlain || signs.contains(scalar) ? scalar : "?"
+        switch (previous, safe) {
+        case ("*", "/"), ("/", "*"): result.unicodeScalars.append(" ")
+        case ("?", "?"): continue  // no trigraphs
+        default: break
+        }
+        result.unicodeScalars.append(safe)
+        previous = safe
       }
-      var safe = ""
-      for character in result {
-        if character == "/", safe.last == "*" { safe += " " }
-        if character == "*", safe.last == "/" { safe += " " }
-        if character == "?", safe.last == "?" { continue }
-        safe.append(character)
-      }
-      return String(safe.prefix(200))
+      return result
     }
   }
 
@@ -129,9 +132,7 @@ package enum CText {
 
 /// Names inside one function: readable, legal, and different from one another.
 struct NameTable {
-  private var used: Set<String>
-
-  init() { used = NameTable.reserved }
+  private var used: Set<String> = []
 
   /// A name made from a label; `fallback` when nothing of the label is left.
   mutating func unique(_ label: String, fallback: String) -> String {
@@ -144,7 +145,7 @@ struct NameTable {
     if isNumbered || base.hasPrefix("mt_") || base.hasPrefix("mtm_") { base = fallback + "_" + base }
     var name = base
     var count = 2
-    while !used.insert(name).inserted {
+    while NameTable.reserved.contains(name) || !used.insert(name).inserted {
       name = "\(base)_\(count)"
       count += 1
     }

@@ -18,7 +18,8 @@ import MartletLoops
 func emitScalarKernel(
   _ kernel: Schedule.Kernel, name: String, options: EmissionOptions, aliasing: Aliasing
 ) throws(CodegenError) -> EmittedKernel {
-  var printer = ScalarPrinter(kernel.program.withCanonicalOperandOrder(), aliasing: aliasing)
+  let program = kernel.program.withCanonicalOperandOrder().withoutRepeats()
+  var printer = ScalarPrinter(program, aliasing: aliasing)
   return try printer.print(kernel, name: name, options: options)
 }
 

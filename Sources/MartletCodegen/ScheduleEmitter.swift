@@ -222,7 +222,8 @@ private struct ScheduleEmitter {
         parts.append("s\(number)_\(place)")
       case .buffer(let buffer):
         let pointer = try pointer(buffer)
-        parts.append(pointer.hasPrefix("arena") ? "(void *)(\(pointer))" : pointer)
+        parts.append(
+          pointer == "arena" ? "(void *)arena" : pointer.hasPrefix("a") ? "(void *)(\(pointer))" : pointer)
       case .integer(let value): parts.append("\(value)")
       }
     }

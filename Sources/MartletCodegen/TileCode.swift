@@ -97,6 +97,8 @@ enum Argument {
   /// The flat index (or row, or 0) of the block's first element.
   case start(Extent)
   case rowsAndColumns
+  /// The largest count of an extent in this call of the kernel, for what is done once before the loop.
+  case most(Extent)
 }
 
 /// Where in a buffer the elements of a block begin.

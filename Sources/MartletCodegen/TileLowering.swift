@@ -147,7 +147,7 @@ struct TileLowering {
       calls.append(
         Call(
           region: .entry, callee: "mt_repeat_\(dtype.suffix)", result: .tile(tile),
-          arguments: [argument, .text("\(layout.blockRows)"), .text("\(layout.cols)")],
+          arguments: [argument, .most(.rows), .text("\(layout.cols)")],
           isElementwise: false))
       repeated[value] = tile
       return .tile(tile)
@@ -166,8 +166,8 @@ struct TileLowering {
       } else {
         let count: Argument =
           switch extent {
-          case .block where isInvariant: .text("\(layout.blockElements)")
-          case .rows where isInvariant: .text("\(layout.blockRows)")
+          case .block where isInvariant: .most(.block)
+          case .rows where isInvariant: .most(.rows)
           default: .count(extent)
           }
         calls.append(

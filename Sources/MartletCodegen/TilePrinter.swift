@@ -7,7 +7,7 @@ import MartletLoops
 func emitTileKernel(
   _ kernel: Schedule.Kernel, name: String, options: EmissionOptions, aliasing: Aliasing
 ) throws(CodegenError) -> EmittedKernel {
-  let plain = kernel.program.withCanonicalOperandOrder()
+  let plain = kernel.program.withCanonicalOperandOrder().withoutRepeats()
   var elements = max(16, options.tileElements)
   while true {
     let layout = TileLayout(plain, tileElements: elements)
@@ -42,6 +42,7 @@ private struct TilePrinter {
   private var usesCount = false
   private var usesRows = false
   private var usesCols = false
+  private var usesMost = false
 
   init(_ program: TileProgram, layout: TileLayout, code: AllocatedTileCode) {
     self.program = program
@@ -74,6 +75,12 @@ private struct TilePrinter {
     text += "\(name)(void *const *p, long begin, long end, void *scratch) {\n"
     text += declarations()
     text += tables.joined()
+    if usesMost {
+      // An epilogue sees a few rows at a time: no more is repeated than one call needs.
+      let block = layout.mode == .flat ? layout.blockElements : layout.blockRows
+      let units = usesChunks ? "\(program.chunkRows)" : "end - begin"
+      text += "  const long most = \(units) < \(block) ? \(units) : \(block);\n"
+    }
     text += entry
     if !(row + body + rowEnd + fills).isEmpty {
       text += loops(fills: fills, row: row, body: body, rowEnd: rowEnd)
@@ -97,34 +104,18 @@ private struct TilePrinter {
   private var usesChunks: Bool { program.chunkRows > 1 || hasColumnReductions }
 
   private func declarations() -> String {
-    var text = ""
-    var previous = ""
+    var lines = DeclarationLines()
     for (index, buffer) in program.buffers.enumerated() where usedBuffers.contains(index) {
-      let type =
-        (buffer.role == .input ? "const " : "") + CText.type(buffer.dtype)
-      if type == previous {
-        text += ", *\(bufferNames[index]) = p[\(index)]"
-      } else {
-        if !previous.isEmpty { text += ";\n" }
-        text += "  \(type) *\(bufferNames[index]) = p[\(index)]"
-        previous = type
-      }
+      let type = (buffer.role == .input ? "const " : "") + CText.type(buffer.dtype)
+      lines.add(type, "*\(bufferNames[index]) = p[\(index)]")
     }
-    if !previous.isEmpty { text += ";\n" }
-    previous = ""
+    lines.end()
     for (index, slot) in slots.enumerated() {
-      let type = CText.type(slot.dtype)
       let place = slot.offset == 0 ? "scratch" : "(void *)((char *)scratch + \(slot.offset))"
-      if type == previous {
-        text += ", *t\(index) = \(place)"
-      } else {
-        if !previous.isEmpty { text += ";\n" }
-        text += "  \(type) *t\(index) = \(place)"
-        previous = type
-      }
+      lines.add(CText.type(slot.dtype), "*t\(index) = \(place)")
     }
-    if !previous.isEmpty { text += ";\n" }
-    return text
+    lines.end()
+    return lines.text
   }
 
   private func loops(fills: String, row: String, body: String, rowEnd: String) -> String {
@@ -266,6 +257,14 @@ private struct TilePrinter {
         usesIndex = true
         return "i"
       }
+    case .most(let extent):
+      if layout.mode == .flat {
+        usesMost = true
+        return "most"
+      }
+      if layout.blockRows == 1 { return extent == .rows ? "1" : "\(layout.blockElements)" }
+      usesMost = true
+      return extent == .rows ? "most" : "most * \(layout.cols)"
     case .rowsAndColumns:
       switch layout.mode {
       case .flat: return "\(count(.block, region: call.region)), 1"
@@ -305,6 +304,31 @@ private struct TilePrinter {
       usesCount = true
       return "n"
     }
+  }
+}
+
+/// Declarations, those of one type on one line as far as it goes.
+private struct DeclarationLines {
+  private(set) var text = ""
+  private var type = ""
+  private var width = 0
+
+  mutating func add(_ newType: String, _ declarator: String) {
+    let length = declarator.utf8.count + 2
+    if newType == type, width + length < 98 {
+      text += ", \(declarator)"
+    } else {
+      end()
+      text += "  \(newType) \(declarator)"
+      width = newType.utf8.count + 2
+      type = newType
+    }
+    width += length
+  }
+
+  mutating func end() {
+    if !type.isEmpty { text += ";\n" }
+    type = ""
   }
 }
 

@@ -16,6 +16,7 @@ package func fuseSuperinstructions(
 ) -> TileProgram {
   let matcher = Matcher(program, singleRowBlocks: singleRowBlocks)
   var replacements: [Int: TileProgram.Operation] = [:]
+  var negated: [Int: Int] = [:]
   var absorbed: Set<Int> = []
   // Roots before the operands they could swallow: the last instruction of a chain chooses first.
   for index in program.instructions.indices.reversed()
@@ -25,6 +26,7 @@ package func fuseSuperinstructions(
         continue
       }
       replacements[index] = .fused(pattern.name, match.operands)
+      negated[index] = match.negatedPlace
       absorbed.formUnion(match.absorbed)
       break
     }
@@ -37,10 +39,25 @@ package func fuseSuperinstructions(
   for (index, instruction) in program.instructions.enumerated() where !absorbed.contains(index) {
     var copy = instruction
     copy.operation = (replacements[index] ?? instruction.operation).mapOperands { places[$0] }
+    if let place = negated[index], case .fused(let name, var operands) = copy.operation {
+      operands[place] = result.appendNegated(operands[place])
+      copy.operation = .fused(name, operands)
+    }
     places[index] = result.instructions.count
     result.instructions.append(copy)
   }
   return result
+}
+
+extension TileProgram {
+  /// The negative of a scalar: another literal, or one more scalar instruction.
+  fileprivate mutating func appendNegated(_ value: Int) -> Int {
+    let scalar = instructions[value]
+    if case .literal(let number) = scalar.operation {
+      return append(.literal(-number), scalar.dtype, .scalar)
+    }
+    return append(.unary(.neg, value), scalar.dtype, .scalar)
+  }
 }
 
 /// Superinstructions by name: which operand places take one number (`s`), not a tile.
@@ -51,6 +68,8 @@ package func superinstructionScalarPlaces(_ name: String) -> Set<Int> {
 private struct Match {
   var operands: [Int]
   var absorbed: [Int]
+  /// The place of a scalar operand that the superinstruction takes with the other sign.
+  var negatedPlace: Int?
 }
 
 private struct Pattern {
@@ -74,6 +93,13 @@ private let patterns: [Pattern] = [
       guard let (a, s) = m.scaled(m.inner(x)), m.isVector(b) else { return nil }
       return Match(operands: [a, s, b], absorbed: [x])
     }
+  },
+  // b − a·s = a·(−s) + b: every rounding is symmetric in the sign
+  Pattern(name: "muls_add", scalarPlaces: [1]) { m, root in
+    guard let (b, x) = m.binary(.sub, root), let (a, s) = m.scaled(m.inner(x)), m.isVector(b),
+      m.levels[s] == .scalar
+    else { return nil }
+    return Match(operands: [a, s, b], absorbed: [x], negatedPlace: 1)
   },
   // a·b + c
   Pattern(name: "mul_add", scalarPlaces: []) { m, root in

@@ -106,4 +106,34 @@ extension TileProgram {
     }
     return result
   }
+
+  /// The same program with every value computed once: fusion clones cheap scalars into each user.
+  ///
+  ///     t2 = add t0, t1            t2 = add t0, t1
+  ///     t3 = add t0, t1     →
+  ///     t4 = mul t2, t3            t4 = mul t2, t2
+  ///
+  /// All loads read what was there before the kernel, so equal loads are equal values.
+  package func withoutRepeats() -> TileProgram {
+    var result = self
+    result.instructions = []
+    var first: [Instruction: Int] = [:]
+    var places: [Int] = []
+    for instruction in instructions {
+      var copy = instruction
+      copy.operation = instruction.operation.mapOperands { places[$0] }
+      switch copy.operation {
+      case .store, .reduceColumn: break
+      default:
+        if let place = first[copy] {
+          places.append(place)
+          continue
+        }
+        first[copy] = result.instructions.count
+      }
+      places.append(result.instructions.count)
+      result.instructions.append(copy)
+    }
+    return result
+  }
 }

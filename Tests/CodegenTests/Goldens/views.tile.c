@@ -2,7 +2,8 @@
 void k00_views(void *const *p, long begin, long end, void *scratch) {
   const float *x = p[0], *small = p[1];
   float *y = p[2];
-  float *t0 = scratch, *t1 = (void *)((char *)scratch + 64), *t2 = (void *)((char *)scratch + 2112);
+  float *t0 = scratch, *t1 = (void *)((char *)scratch + 64);
+  float *t2 = (void *)((char *)scratch + 2112);
   static const long dims1[] = {6, 4};
   static const long strides1[] = {1, 6};
   static const long dims2[] = {6, 4};
