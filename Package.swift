@@ -43,7 +43,7 @@ let package = Package(
     .executableTarget(
       name: "MartletCLI",
       dependencies: [
-        "Martlet", "MartletData",
+        "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

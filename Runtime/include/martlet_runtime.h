@@ -1,4 +1,5 @@
-/* The kernel ABI: what emitted code may call, and the table through which it is bound to an instruction set. */
+/* The kernel ABI: what emitted code may call, and the table through which it is bound to an instruction set.
+ * What the machine can do at most is measured by martlet_probe.h. */
 #ifndef MARTLET_RUNTIME_H
 #define MARTLET_RUNTIME_H
 

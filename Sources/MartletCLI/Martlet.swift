@@ -1,1 +1,44 @@
-@main struct Martlet { static func main() { print("martlet") } }
+// The tool `martlet`: its commands, and what happens to an error.
+
+import ArgumentParser
+import Martlet
+
+@main
+struct Tool: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "martlet",
+    abstract: "Compiles deep learning models to machine code, and trains them, on the CPU.",
+    version: toolVersion,
+    subcommands: [
+      TrainCommand.self, PredictCommand.self, InspectCommand.self, SummaryCommand.self,
+      DoctorCommand.self, BenchCommand.self,
+    ])
+
+  static func main() {
+    Output.ignoreBrokenPipes()
+    do {
+      var command = try parseAsRoot()
+      try Environment.check()
+      try command.run()
+    } catch let error as CompileError {
+      Output.fail("\(error)")
+    } catch let error as RunError {
+      Output.fail("\(error)")
+    } catch let error as DataError {
+      Output.fail("\(error)")
+    } catch let error as ToolError {
+      Output.fail(error.message)
+    } catch {
+      // The parser's own: usage (64), help and version (0), exit codes of commands.
+      exit(withError: error)
+    }
+  }
+}
+
+let toolVersion = "0.1.0"
+
+/// What the tool itself finds wrong with its input; exit code 1.
+struct ToolError: Error {
+  var message: String
+  init(_ message: String) { self.message = message }
+}

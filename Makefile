@@ -1,0 +1,56 @@
+# make demo: build, train LeNet-5 on the digits, show predictions.   make test: every test.
+SHELL := /bin/bash
+SWIFT ?= swift
+BUILD_FLAGS ?= -c release
+TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
+MODEL ?= lenet5.martlet
+
+.PHONY: all deps build demo test test-runtime test-swift test-cli compare bench slow lint clean
+
+all: build
+
+# What the build needs beside Swift; installed where apt-get is there and this is root.
+deps:
+	@scripts/install-dependencies
+
+build: deps
+	$(SWIFT) build $(BUILD_FLAGS) --product martlet
+
+demo: build
+	$(TOOL) train lenet5 --output $(MODEL)
+	@for i in 7 123 456 789; do $(TOOL) predict $(MODEL) --index $$i || exit 1; done
+	@$(TOOL) summary $(MODEL)
+
+# The summary of the Swift tests is the last line.
+test: deps test-runtime test-cli test-swift
+
+# The C runtime with gcc and with clang, all warnings as errors; for AArch64 under emulation where
+# the cross-compiler is there.
+test-runtime:
+	$(MAKE) -C Runtime gcc clang test
+	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then \
+	  $(MAKE) -C Runtime aarch64 test-aarch64; \
+	else echo "skipped: AArch64 (needs aarch64-linux-gnu-gcc and qemu-aarch64)"; fi
+
+test-cli: build
+	Tests/cli/run.sh $(TOOL)
+
+test-swift:
+	$(SWIFT) test $(BUILD_FLAGS)
+
+# Tests that take minutes.
+slow:
+	MARTLET_SLOW=1 $(SWIFT) test $(BUILD_FLAGS) --filter Slow
+
+bench: build
+	$(TOOL) bench
+
+# Against PyTorch, which must be there: python3 -m venv .venv && .venv/bin/pip install torch numpy
+compare: build
+	scripts/compare
+
+lint:
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+
+clean:
+	rm -rf .build Runtime/.build

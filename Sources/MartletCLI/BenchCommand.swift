@@ -1,0 +1,116 @@
+// martlet bench: each workload in a process of its own, so that one's memory is not another's.
+
+import ArgumentParser
+import Martlet
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+extension CompileOptions.Backend: ExpressibleByArgument {}
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure compiled steps: time, operations, memory, and the machine's limit.",
+    discussion: """
+      Without a name it runs all workloads, one process each. The limit is what the operations \
+      would take at the multiply-add peak, and the bytes at the bandwidth of a copy, both \
+      measured at start.
+      """)
+
+  @Argument(help: ArgumentHelp("Workloads; all if none is named.", valueName: "workload"))
+  var workloads: [String] = []
+  @Flag(help: "List the workloads.")
+  var list = false
+  @Option(help: ArgumentHelp("Threads.", valueName: "n"))
+  var threads = 1
+  @Option(help: ArgumentHelp("How long to repeat the step.", valueName: "s"))
+  var seconds = 6.0
+  @Flag(help: "One kernel for each operation.")
+  var unfused = false
+  @Option(help: ArgumentHelp("Passes to leave out, with commas between.", valueName: "pass,…"))
+  var disable: String?
+  @Option(help: "tcc, cc or interpreter.")
+  var backend: CompileOptions.Backend?
+  @Flag(help: "One JSON object a line instead of the table.")
+  var json = false
+  @Flag(help: .hidden)
+  var bare = false
+
+  func validate() throws {
+    for name in workloads where Workload.named(name) == nil {
+      throw ValidationError("unknown workload '\(name)'; see martlet bench --list")
+    }
+    guard (1...64).contains(threads) else {
+      throw ValidationError("--threads \(threads): expected 1 to 64")
+    }
+    guard seconds >= 0, seconds <= 3600 else {
+      throw ValidationError("--seconds \(seconds): expected 0 to 3600")
+    }
+  }
+
+  func run() throws {
+    let start = nowMilliseconds()
+    if list {
+      for workload in Workload.all { Output.line(workload.name.padded(12) + workload.summary) }
+      return
+    }
+    var options = try CompileOptions()
+    options.threads = threads
+    if let backend { options.backend = backend }
+    if unfused { try options.disable(["fuse"]) }
+    if let disable {
+      try options.disable(disable.split(separator: ",").map(String.init), source: "--disable")
+    }
+    let names = workloads.isEmpty ? Workload.all.map(\.name) : workloads
+    if !json, !bare { Output.line(Measurement.header) }
+    guard names.count == 1, let workload = Workload.named(names[0]) else {
+      for name in names { try spawn(name) }
+      return
+    }
+    let probeStart = nowMilliseconds()
+    let limits = MachineLimits.measure(options)
+    let probed = nowMilliseconds() - probeStart
+    let result = try Measurement(
+      workload, options: options, limits: limits, seconds: seconds, start: start + probed)
+    Output.line(json ? result.json : result.row)
+  }
+
+  /// Runs this tool again for one workload.
+  private func spawn(_ name: String) throws {
+    var words = [
+      "martlet", "bench", name, "--bare", "--threads", "\(threads)", "--seconds", "\(seconds)",
+    ]
+    if unfused { words.append("--unfused") }
+    if json { words.append("--json") }
+    if let disable { words += ["--disable", disable] }
+    if let backend { words += ["--backend", backend.rawValue] }
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
+    arguments.append(nil)
+    defer { for argument in arguments { free(argument) } }
+    var child = pid_t()
+    let code = posix_spawn(&child, try BenchCommand.executable(), nil, nil, arguments, environ)
+    guard code == 0 else {
+      throw ToolError("cannot start a process for \(name): \(String(cString: strerror(code)))")
+    }
+    var status: Int32 = 0
+    while waitpid(child, &status, 0) < 0, errno == EINTR {}
+    guard status == 0 else { throw ExitCode(status & 0x7f == 0 ? (status >> 8) & 0xff : 1) }
+  }
+
+  private static func executable() throws -> String {
+    #if os(Linux)
+      return "/proc/self/exe"
+    #else
+      guard let path = realpath(CommandLine.arguments[0], nil) else {
+        throw ToolError("cannot find the tool's own file \(CommandLine.arguments[0])")
+      }
+      defer { free(path) }
+      return String(cString: path)
+    #endif
+  }
+}

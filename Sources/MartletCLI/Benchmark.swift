@@ -1,0 +1,206 @@
+// Measuring one workload: first step, steady state, counts, and the machine's limit.
+
+import Martlet
+import MartletJIT
+import MartletLoops
+import CMartletRuntime
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+func logarithm(_ x: Float) -> Float { logf(x) }
+
+/// The machine's limits, measured at start.
+struct MachineLimits {
+  /// 10⁹ operations a second of all threads, in registers.
+  var gflops: Double
+  /// 10⁹ bytes a second, read and written, of a large copy.
+  var copy: Double
+
+  static func measure(_ options: CompileOptions) -> MachineLimits? {
+    let isa: mt_isa =
+      switch options.isa {
+      case .baseline: MT_BASELINE
+      case .avx2: MT_AVX2
+      case .avx512: MT_AVX512
+      case .neon: MT_NEON
+      }
+    var result = mt_probe_result()
+    guard mt_probe(isa, Int32(options.threads), &result) != 0 else { return nil }
+    return MachineLimits(gflops: result.fma_gflops, copy: result.copy_gbs)
+  }
+}
+
+/// What was measured of one workload.
+struct Measurement {
+  var workload: String
+  var options: CompileOptions
+  var report: CompileReport
+  var setupSeconds: Double
+  var firstStepSeconds: Double
+  var stepMilliseconds: Double
+  var quartileMilliseconds: Double
+  var steps: Int
+  var parameters: Int
+  var bytes: Int
+  var limitMilliseconds: Double?
+  var residentMegabytes: Double
+
+  var compileMilliseconds: Double { max(0, firstStepSeconds * 1e3 - stepMilliseconds) }
+  var gflops: Double { Double(report.flops) / max(1e-9, stepMilliseconds) / 1e6 }
+
+  init(
+    _ workload: Workload, options: CompileOptions, limits: MachineLimits?, seconds: Double,
+    start: Double
+  ) throws {
+    let inputs = try workload.inputs()
+    setupSeconds = (nowMilliseconds() - start) / 1e3
+
+    let first = nowMilliseconds()
+    let built = try workload.build(options)
+    try built.step(inputs)
+    firstStepSeconds = (nowMilliseconds() - first) / 1e3
+
+    for _ in 0..<3 { try built.step(inputs) }
+    var times: [Double] = []
+    let begin = nowMilliseconds()
+    var now = begin
+    while (now - begin < seconds * 1e3 && times.count < 20_000) || times.count < 5 {
+      try built.step(inputs)
+      let end = nowMilliseconds()
+      times.append(end - now)
+      now = end
+    }
+    times.sort()
+    self.workload = workload.name
+    self.options = options
+    report = built.program.report
+    steps = times.count
+    stepMilliseconds = times[times.count / 2]
+    quartileMilliseconds = times[times.count * 3 / 4] - times[times.count / 4]
+    parameters = built.parameters
+    let traffic = Traffic(built.program)
+    bytes = traffic.bytes
+    limitMilliseconds = limits.map { traffic.limit($0) }
+    var usage = rusage()
+    #if os(macOS)
+      getrusage(RUSAGE_SELF, &usage)
+      residentMegabytes = Double(usage.ru_maxrss) / 1e6
+    #else
+      getrusage(Int32(truncatingIfNeeded: RUSAGE_SELF.rawValue), &usage)
+      residentMegabytes = Double(usage.ru_maxrss) * 1024 / 1e6
+    #endif
+  }
+
+  /// One line of JSON.
+  var json: String {
+    func number(_ x: Double, _ digits: Int) -> JSONValue {
+      var scale = 1.0
+      for _ in 0..<digits { scale *= 10 }
+      return .number((x * scale).rounded() / scale)
+    }
+    let value = JSONValue.object([
+      .init("workload", .string(workload)),
+      .init("threads", .integer(options.threads)),
+      .init("backend", .string(options.backend.rawValue)),
+      .init("fused", .bool(!options.disabledPasses.contains("fuse"))),
+      .init("isa", .string(options.isa.rawValue)),
+      .init("setup_s", number(setupSeconds, 4)),
+      .init("compile_ms", number(compileMilliseconds, 3)),
+      .init("first_step_s", number(firstStepSeconds, 6)),
+      .init("step_ms", number(stepMilliseconds, 5)),
+      .init("step_iqr_ms", number(quartileMilliseconds, 5)),
+      .init("steps", .integer(steps)),
+      .init("params", .integer(parameters)),
+      .init("flops", .integer(report.flops)),
+      .init("bytes", .integer(bytes)),
+      .init("gflops", number(gflops, 2)),
+      .init("limit_ms", limitMilliseconds.map { number($0, 5) } ?? .null),
+      .init("kernels", .integer(report.kernels)),
+      .init("arena_bytes", .integer(report.arenaBytes)),
+      .init("arena_lower_bound_bytes", .integer(report.arenaLowerBound)),
+      .init("scratch_bytes", .integer(report.scratchBytes)),
+      .init("state_bytes", .integer(report.stateBytes)),
+      .init("maxrss_mb", number(residentMegabytes, 1)),
+      .init("c_bytes", .integer(report.sourceBytes)),
+      .init(
+        "stages",
+        .object([
+          .init("trace_ms", number(report.traceMilliseconds, 3)),
+          .init("differentiate_ms", number(report.differentiateMilliseconds, 3)),
+          .init("passes_ms", number(report.passesMilliseconds, 3)),
+          .init("emit_ms", number(report.emitMilliseconds, 3)),
+          .init("tcc_ms", number(report.machineCodeMilliseconds, 3)),
+        ])),
+    ])
+    guard let text = try? value.encoded(file: "standard output") else { return "{}" }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  static let header =
+    "workload    threads     step ms    ± IQR      GFLOP/s  limit ms  of limit  compile ms  kernels"
+    + "      arena   RSS MB"
+
+  /// One line of the table.
+  var row: String {
+    let share = limitMilliseconds.map { fixed($0 / stepMilliseconds * 100, 0) + " %" } ?? "–"
+    return workload.padded(12) + "\(options.threads)".padded(7, left: true)
+      + fixed(stepMilliseconds, 4).padded(12, left: true)
+      + fixed(quartileMilliseconds, 4).padded(9, left: true)
+      + (report.flops > 0 ? fixed(gflops, 1) : "–").padded(13, left: true)
+      + (limitMilliseconds.map { fixed($0, 4) } ?? "–").padded(10, left: true)
+      + share.padded(10, left: true) + fixed(compileMilliseconds, 2).padded(12, left: true)
+      + "\(report.kernels)".padded(9, left: true)
+      + MartletCLI.bytes(report.arenaBytes).padded(11, left: true)
+      + fixed(residentMegabytes, 0).padded(9, left: true)
+  }
+}
+
+/// What a step must do at least: operations, and bytes of inputs, outputs, parameters and state.
+struct Traffic {
+  /// Operations and bytes of each step of the schedule.
+  private var work: [(flops: Int, bytes: Int)] = []
+
+  /// Every byte read or written once, as the step must.
+  var bytes: Int { work.reduce(0) { $0 + $1.bytes } }
+
+  init(_ program: Program) {
+    let schedule = program.lowered.schedule
+    func slot(_ buffer: Int) -> Int? {
+      guard case .bound(let slot) = schedule.buffers[buffer].storage else { return nil }
+      return slot
+    }
+    // The last step that writes a slot pays for the write, the first that reads it for the read.
+    // What a step wrote itself comes from a cache, if the machine is a good one.
+    var lastWriter: [Int: Int] = [:]
+    for (index, step) in schedule.steps.enumerated() {
+      for buffer in step.writes { if let slot = slot(buffer) { lastWriter[slot] = index } }
+    }
+    var seen: Set<Int> = []
+    for (index, step) in schedule.steps.enumerated() {
+      var bytes = 0
+      for buffer in step.reads {
+        if let slot = slot(buffer), seen.insert(slot).inserted {
+          bytes += schedule.buffers[buffer].byteCount
+        }
+      }
+      for buffer in Set(step.writes) {
+        guard let slot = slot(buffer) else { continue }
+        seen.insert(slot)
+        if lastWriter[slot] == index { bytes += schedule.buffers[buffer].byteCount }
+      }
+      work.append((step.flops, bytes))
+    }
+  }
+
+  /// Milliseconds at the machine's limits: a step computes while it reads and writes.
+  func limit(_ limits: MachineLimits) -> Double {
+    work.reduce(0) {
+      $0 + max(Double($1.flops) / limits.gflops / 1e6, Double($1.bytes) / limits.copy / 1e6)
+    }
+  }
+}

@@ -1,0 +1,55 @@
+// martlet inspect: the stages between a model and its machine code, as text.
+
+import ArgumentParser
+import Martlet
+
+enum InspectedStage: String, CaseIterable, ExpressibleByArgument {
+  case trace, optimized, fused, plan, c
+
+  var stage: Program.Stage {
+    switch self {
+    case .trace: .trace
+    case .optimized: .optimized
+    case .fused: .fused
+    case .plan: .plan
+    case .c: .c
+    }
+  }
+}
+
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Print a stage of a model's way to machine code.",
+    discussion: """
+      MODEL is lenet5, mlp, a model directory, or a file of IR text (.mir). Stages: trace, \
+      optimized, fused, plan, c.
+      """)
+
+  @Argument(help: "lenet5, mlp, a model directory or a .mir file.")
+  var model: String
+  @Option(help: "trace, optimized, fused, plan or c.")
+  var stage: InspectedStage = .optimized
+  @Option(help: ArgumentHelp("Write the optimised graph for Graphviz.", valueName: "file"))
+  var dot: String?
+  @Flag(help: "The training step (Adam) instead of inference.")
+  var training = false
+  @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
+  var batch: Int?
+
+  func validate() throws {
+    if let batch, !(1...65_536).contains(batch) {
+      throw ValidationError("--batch \(batch): expected 1 to 65536")
+    }
+  }
+
+  func run() throws {
+    let program = try ModelArgument(model).program(
+      batch: batch ?? (training ? 64 : 1), training: training, CompileOptions())
+    if let dot {
+      try FileSystem.write(Array(program.dump(.dot).utf8), to: dot)
+    }
+    let text = program.dump(stage.stage)
+    Output.write(text.hasSuffix("\n") ? text : text + "\n", to: 1)
+  }
+}

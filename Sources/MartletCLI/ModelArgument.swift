@@ -1,0 +1,77 @@
+// What MODEL on the command line stands for: a name, a model directory, a file of IR text.
+
+import Martlet
+import MartletIR
+
+enum ModelArgument {
+  case layers(any Layer, Architecture, input: [Int], saved: ModelManifest?)
+  case graph(Graph, file: String)
+
+  init(_ text: String) throws {
+    // A name wins over a directory of the same name: ./lenet5 says the directory.
+    if let architecture = try Architecture.named(text, input: [28, 28, 1], classes: 10) {
+      self = .layers(architecture.build(), architecture, input: [28, 28, 1], saved: nil)
+    } else if text.hasSuffix(".mir") {
+      let bytes = try InputFile(text)
+      let source = String(decoding: try bytes.read(0..<bytes.byteCount), as: UTF8.self)
+      do {
+        self = .graph(try Graph(parsing: source, ops: Registry.table), file: text)
+      } catch {
+        throw CompileError(
+          .syntax, "\(text):\(error)", hint: "docs/ir.md describes the language")
+      }
+    } else if FileSystem.isDirectory(text) {
+      let saved = try SavedModel(text)
+      self = .layers(
+        saved.model, saved.architecture, input: saved.manifest.inputShape, saved: saved.manifest)
+    } else {
+      throw DataError(
+        .notFound, "no such model", at: text,
+        expected: "\(Architecture.names.joined(separator: ", ")), a model directory or a .mir file")
+    }
+  }
+
+  /// The compiled program: inference, or with `training` one step with Adam.
+  func program(batch: Int, training: Bool, _ options: CompileOptions) throws -> Program {
+    switch self {
+    case .graph(let graph, let file):
+      guard !training else {
+        throw ToolError("\(file) is a graph already; --training goes with a model's name or directory")
+      }
+      return try ModelArgument.compile(graph, options)
+    case .layers(let model, let architecture, let input, _):
+      var options = options
+      options.name = architecture.name
+      let images = TensorSpec(Shape([batch] + input), name: "images")
+      guard training else {
+        return try Martlet.compile(images, options: options) { model($0) }.program
+      }
+      return try ModelArgument.trainingProgram(model, images, batch: batch, options)
+    }
+  }
+
+  private static func trainingProgram(
+    _ model: some Layer, _ images: TensorSpec, batch: Int, _ options: CompileOptions
+  ) throws -> Program {
+    try Martlet.compile(
+      training: model, with: Adam(), images, TensorSpec([batch], .int32, name: "labels"),
+      options: options
+    ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }.program
+  }
+
+  /// Binds a parsed graph's state parameters to zeros and compiles it.
+  private static func compile(_ graph: Graph, _ options: CompileOptions) throws -> Program {
+    var options = options
+    options.name = graph.name
+    var state: [(parameter: Int, variable: StateVariable)] = []
+    var written: Set<Int> = []
+    for (index, parameter) in graph.parameters.enumerated() where parameter.role == .state {
+      let type = graph.type(parameter.value)
+      if graph.outputs.contains(where: { $0.role == .assign(index) }) { written.insert(state.count) }
+      state.append(
+        (index, StateVariable(type, path: parameter.name) { _, _ in HostArray(splat: 0, type) }))
+    }
+    try StateBlock.allocate(state.map(\.variable), seed: options.seed)
+    return try Compiler.compile(graph, state: state, written: written, options: options)
+  }
+}

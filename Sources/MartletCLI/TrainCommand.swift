@@ -1,0 +1,136 @@
+// martlet train: options, and what is printed around the run.
+
+import ArgumentParser
+import Martlet
+import MartletData
+
+extension OptimizerName: ExpressibleByArgument {}
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a model on images and save it.",
+    discussion: """
+      Without --data it trains on 4,000 digits of MNIST that are part of the tool. The last line \
+      is the accuracy on the test images. Ctrl-C finishes the step, saves the model and exits \
+      with code 130.
+      """)
+
+  @Argument(help: "lenet5 or mlp.")
+  var model: String
+  @Option(help: ArgumentHelp("Passes over the training images.", valueName: "n"))
+  var epochs: Int?
+  @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
+  var batch: Int?
+  @Option(help: "The update rule: sgd, momentum or adam.")
+  var optimizer: OptimizerName?
+  @Option(help: ArgumentHelp("The learning rate.", valueName: "x"))
+  var lr: Double?
+  @Option(help: ArgumentHelp("Makes initial weights, order and augmentation.", valueName: "n"))
+  var seed: UInt64 = 0
+  @Option(help: ArgumentHelp("Threads; all processors if not given.", valueName: "n"))
+  var threads: Int?
+  @Option(help: ArgumentHelp(
+    "mnist5k, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
+  var data = "mnist5k"
+  @Option(help: ArgumentHelp(
+    "The model directory to write; MODEL.martlet if not given.", valueName: "dir"))
+  var output: String?
+
+  func validate() throws {
+    guard Architecture.names.contains(model) else {
+      throw ValidationError(
+        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: " or "))")
+    }
+    if let epochs, !(1...100_000).contains(epochs) {
+      throw ValidationError("--epochs \(epochs): expected 1 to 100000")
+    }
+    if let batch, !(1...65_536).contains(batch) {
+      throw ValidationError("--batch \(batch): expected 1 to 65536")
+    }
+    if let lr, !(lr > 0 && lr.isFinite && lr <= 1e3) {
+      throw ValidationError("--lr \(lr): expected a number above 0, at most 1000")
+    }
+    if let threads, !(1...256).contains(threads) {
+      throw ValidationError("--threads \(threads): expected 1 to 256")
+    }
+    if data.isEmpty { throw ValidationError("--data is empty: expected a name or a directory") }
+    if output == "" { throw ValidationError("--output is empty: expected a directory") }
+  }
+
+  func run() throws {
+    // Before the work, not after it.
+    let output = output ?? "\(model).martlet"
+    try ModelDirectory.check(output)
+    let dataset = try Dataset.named(data)
+    let shape = [dataset.train.height, dataset.train.width, dataset.train.channels]
+    guard
+      let architecture = try Architecture.named(
+        model, input: shape, classes: dataset.classCount)
+    else { throw ValidationError("unknown model '\(model)'") }
+
+    var recipe = Recipe(dataset: dataset)
+    if let epochs { recipe.epochs = epochs }
+    if let batch { recipe.batch = batch }
+    if let optimizer { recipe.optimizer = optimizer }
+    let rate = lr ?? recipe.optimizer.defaultLearningRate
+    var options = try CompileOptions()
+    options.seed = seed
+    if let threads { options.threads = threads }
+
+    let trainer = try Trainer(
+      architecture: architecture, dataset: dataset, recipe: recipe, learningRate: rate,
+      options: options)
+    printHead(trainer, dataset, recipe, rate, options)
+    Interruption.watch()
+    let finished = try trainer.run()
+
+    var notes: [JSONValue.Member] = [
+      .init("data", .string(dataset.name)), .init("seed", .string(String(seed))),
+      .init("epochs", .integer(trainer.epochsDone)),
+    ]
+    let accuracy = finished ? try trainer.testAccuracy() : nil
+    if let accuracy { notes.append(.init("test accuracy", .number(accuracy))) }
+    try SavedModel.write(
+      trainer.model, architecture, inputShape: shape, mean: trainer.scaling.mean,
+      deviation: trainer.scaling.deviation, classes: dataset.classNames, notes: notes, to: output)
+    guard let accuracy else {
+      Output.line("interrupted after \(grouped(trainer.stepsDone)) steps; the model is in \(output)")
+      throw ExitCode(130)
+    }
+    Output.line("trained in \(fixed(trainer.seconds, 1)) s; the model is in \(output)")
+    Output.line("test accuracy: \(fixed(accuracy * 100, 2)) %")
+  }
+
+  private func printHead(
+    _ trainer: Trainer, _ dataset: Dataset, _ recipe: Recipe, _ rate: Double,
+    _ options: CompileOptions
+  ) {
+    let train = dataset.train
+    let report = trainer.step.program.report
+    let parameters = trainer.model.parameters.reduce(0) { $0 + $1.type.count }
+    Output.line("model    \(model), \(grouped(parameters)) parameters")
+    Output.line(
+      "data     \(dataset.name): \(grouped(train.count)) + \(grouped(dataset.test.count)) images "
+        + "of \(train.height) × \(train.width) × \(train.channels), \(dataset.classCount) classes")
+    Output.line(
+      "recipe   \(recipe.optimizer.rawValue), learning rate \(rate) (\(recipe.decay.rawValue)), "
+        + "batch \(recipe.batch), \(recipe.epochs) epochs, seed \(options.seed), "
+        + "\(recipe.augmentation == nil ? "no augmentation" : "augmentation"), "
+        + "\(options.threads) threads")
+    let stages = [
+      ("trace", report.traceMilliseconds), ("differentiate", report.differentiateMilliseconds),
+      ("passes", report.passesMilliseconds), ("C", report.emitMilliseconds),
+      (options.backend.rawValue, report.machineCodeMilliseconds),
+    ]
+    let total = stages.reduce(0) { $0 + $1.1 }
+    Output.line(
+      "compile  \(fixed(total, 1)) ms: "
+        + stages.map { "\($0.0) \(fixed($0.1, 1))" }.joined(separator: ", ")
+        + "; \(report.tracedNodes) nodes → \(report.kernels) kernels, \(bytes(report.sourceBytes)) of C")
+    Output.line(
+      "memory   arena \(bytes(report.arenaBytes)) (lower bound \(bytes(report.arenaLowerBound))), "
+        + "state \(bytes(report.stateBytes)), scratch \(bytes(report.scratchBytes)) a thread")
+    Output.line("work     \(flops(report.flops)) a step")
+  }
+}

@@ -1,0 +1,159 @@
+// The benchmark workloads: their shapes, layers, losses and optimizers are fixed, so that figures of
+// different days and frameworks compare.
+
+import Martlet
+
+/// What one workload runs, step after step.
+struct Workload {
+  var name: String
+  var summary: String
+  /// Compiles it, from building the model on; called once, timed.
+  var build: (CompileOptions) throws -> BuiltWorkload
+  /// Draws the inputs; not timed.
+  var inputs: () throws -> [NDArray]
+}
+
+/// A compiled workload.
+struct BuiltWorkload {
+  var program: Program
+  var parameters: Int
+  var step: ([NDArray]) throws -> Void
+}
+
+extension Workload {
+  static var all: [Workload] {
+    [
+      mlp("mlp_tiny", [4, 16, 3], batch: 16, SGD(learningRate: 0.01)),
+      mlp("mlp", [784, 512, 256, 10], batch: 128, Adam(learningRate: 1e-3)),
+      mlp("mlp_wide", [1024, 2048, 2048, 1000], batch: 256, Adam(learningRate: 1e-3)),
+      classifier(
+        "lenet5", "LeNet-5, batch 64, momentum: one training step", image: [28, 28, 1], classes: 10,
+        batch: 64, Momentum(learningRate: 0.01, momentum: 0.9)
+      ) { LeNet5() },
+      chain("chain64k", 1 << 16),
+      chain("chain16m", 1 << 24),
+      gemm("gemm512", 512),
+      gemm("gemm1024", 1024),
+      function("softmax", "softmax over the rows of f32[4096,1024]", [[4096, 1024]]) {
+        softmax($0[0], axis: -1)
+      },
+      function(
+        "layernorm", "layer normalisation of f32[4096,1024] with scale and bias",
+        [[4096, 1024], [1024], [1024]]
+      ) { layerNorm($0[0], scale: $0[1], bias: $0[2]) },
+    ]
+  }
+
+  static func named(_ name: String) -> Workload? { all.first { $0.name == name } }
+
+  // MARK: - Training steps
+
+  private static func mlp(
+    _ name: String, _ sizes: [Int], batch: Int, _ optimizer: some Optimizer
+  ) -> Workload {
+    classifier(
+      name,
+      "MLP \(sizes.map(String.init).joined(separator: "-")), batch \(batch), "
+        + "\(type(of: optimizer)): one training step",
+      image: [sizes[0]], classes: sizes[sizes.count - 1], batch: batch, optimizer
+    ) { MLP(sizes) }
+  }
+
+  /// Forward, cross-entropy, backward and update of a model with labels.
+  private static func classifier<Model: Layer>(
+    _ name: String, _ summary: String, image: [Int], classes: Int, batch: Int,
+    _ optimizer: some Optimizer, _ make: @escaping () -> Model
+  ) -> Workload {
+    let shape = Shape([batch] + image)
+    return Workload(name: name, summary: summary) { options in
+      let model = make()
+      var options = options
+      options.name = name
+      let step = try compile(
+        training: model, with: optimizer, TensorSpec(shape, name: "x"),
+        TensorSpec([batch], .int32, name: "y"), options: options
+      ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
+      return BuiltWorkload(
+        program: step.program, parameters: model.parameters.reduce(0) { $0 + $1.type.count },
+        step: { _ = try step.run($0) })
+    } inputs: {
+      var draws = NormalDraws()
+      return [try draws.normal(shape), try draws.labels(batch, below: classes)]
+    }
+  }
+
+  // MARK: - Functions
+
+  private static func function(
+    _ name: String, _ summary: String, _ shapes: [Shape],
+    _ body: @escaping ([Tensor]) -> Tensor
+  ) -> Workload {
+    Workload(name: name, summary: summary) { options in
+      var options = options
+      options.name = name
+      let function = try compile(shapes.map { TensorSpec($0) }, options: options) { [body($0)] }
+      return BuiltWorkload(
+        program: function.program, parameters: 0, step: { _ = try function.run($0) })
+    } inputs: {
+      var draws = NormalDraws()
+      var arrays: [NDArray] = []
+      for shape in shapes { arrays.append(try draws.normal(shape)) }
+      return arrays
+    }
+  }
+
+  private static func chain(_ name: String, _ count: Int) -> Workload {
+    function(
+      name, "σ(a·b + c)·a + ½·relu(c) over f32[\(count)]", [[count], [count], [count]]
+    ) { logistic($0[0] * $0[1] + $0[2]) * $0[0] + relu($0[2]) * 0.5 }
+  }
+
+  private static func gemm(_ name: String, _ size: Int) -> Workload {
+    function(name, "f32[\(size),\(size)] · f32[\(size),\(size)]", [[size, size], [size, size]]) {
+      matmul($0[0], $0[1])
+    }
+  }
+}
+
+/// Normally distributed inputs, the same in every run.
+struct NormalDraws {
+  private var state: UInt64 = 0
+
+  // SplitMix64, https://doi.org/10.1145/2714064.2660195
+  private mutating func bits() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+    return z ^ z >> 31
+  }
+
+  /// Uniform in −1 ..< 1.
+  private mutating func symmetric() -> Float {
+    Float(Int64(bitPattern: bits() >> 40) - (1 << 23)) * 0x1p-23
+  }
+
+  /// N(0, 1) by the polar method (Marsaglia and Bray 1964).
+  mutating func normal(_ shape: Shape) throws -> NDArray {
+    var array = try NDArray(zeros: shape)
+    try array.withUnsafeMutableBytes { bytes in
+      let values = bytes.bindMemory(to: Float.self)
+      var index = 0
+      while index < values.count {
+        let (u, v) = (symmetric(), symmetric())
+        let s = u * u + v * v
+        guard s > 0, s < 1 else { continue }
+        let factor = (-2 * logarithm(s) / s).squareRoot()
+        values[index] = u * factor
+        if index + 1 < values.count { values[index + 1] = v * factor }
+        index += 2
+      }
+    }
+    return array
+  }
+
+  /// Uniform in 0 ..< bound.
+  mutating func labels(_ count: Int, below bound: Int) throws -> NDArray {
+    try NDArray((0..<count).map { _ in Int32(truncatingIfNeeded: bits() % UInt64(bound)) })
+  }
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Runs the tool as a user does: exit codes, last lines, error texts, what stands on standard output.
+set -uo pipefail
+tool=$1
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+pass() { passed=$((passed + 1)); }
+fail() {
+  failed=$((failed + 1))
+  echo "failed: $1"
+  sed 's/^/  out: /' "$work/out" | tail -n 5
+  sed 's/^/  err: /' "$work/err" | head -n 10
+}
+
+# run CODE NAME COMMAND…: the exit code, and errors of at most six lines that say something.
+run() {
+  local code=$1 name=$2
+  shift 2
+  "$@" >"$work/out" 2>"$work/err"
+  local got=$?
+  if [[ $got -ne $code ]]; then fail "$name: exit code $got, expected $code"; return 1; fi
+  if [[ $code -ne 0 && $code -ne 130 ]]; then
+    local lines
+    lines=$(wc -l <"$work/err")
+    if [[ $lines -lt 1 || $lines -gt 6 ]]; then fail "$name: $lines lines of error"; return 1; fi
+  fi
+  pass
+}
+says() { if grep -qF -- "$2" "$work/err"; then pass; else fail "$1: no '$2' in the error"; fi; }
+prints() { if grep -qE -- "$2" "$work/out"; then pass; else fail "$1: no '$2' in the output"; fi; }
+last() {
+  if tail -n 1 "$work/out" | grep -qE -- "$2"; then pass; else fail "$1: the last line"; fi
+}
+
+# Wrong usage: 64.
+run 64 "no such command" "$tool" fly
+run 64 "no such model" "$tool" train lenet6 && says "no such model" "lenet5 or mlp"
+run 64 "no such optimizer" "$tool" train mlp --optimizer adamw && says "optimizer" "adam"
+run 64 "batch of zero" "$tool" train mlp --batch 0
+run 64 "epochs that are no number" "$tool" train mlp --epochs many
+run 64 "negative rate" "$tool" train mlp --lr=-1
+run 64 "too many threads" "$tool" train mlp --threads 1000
+
+# Other errors: 1.
+run 1 "no such data" "$tool" train mlp --data "$work/none" --output "$work/m" \
+  && says "no such data" "no such data set"
+mkdir -p "$work/empty"
+run 1 "data set without files" "$tool" train mlp --data "$work/empty" --output "$work/m"
+mkdir -p "$work/truncated"
+for f in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
+  printf '\0\0\010\003\0\0\0\012' >"$work/truncated/$f-ubyte"
+done
+run 1 "truncated data set" "$tool" train mlp --data "$work/truncated" --output "$work/m"
+run 1 "output below nothing" "$tool" train mlp --epochs 1 --output "$work/none/none/m"
+mkdir -p "$work/locked" && chmod a-w "$work/locked"
+run 1 "read-only output" "$tool" train mlp --epochs 1 --output "$work/locked"
+mkdir -p "$work/other" && touch "$work/other/precious"
+run 1 "output with other files" "$tool" train mlp --epochs 1 --output "$work/other"
+[[ -e $work/other/precious ]] && pass || fail "the other file is gone"
+run 1 "unknown backend" env MARTLET_BACKEND=llvm "$tool" train mlp --output "$work/m"
+run 1 "unknown variable" env MARTLET_BACKEDN=tcc "$tool" train mlp --output "$work/m"
+run 1 "unknown pass" env MARTLET_DISABLE=unroll "$tool" train mlp --output "$work/m"
+run 1 "unknown instruction set" env MARTLET_ISA=sse9 "$tool" train mlp --output "$work/m"
+
+# Training.
+run 0 "train" "$tool" train mlp --epochs 1 --output "$work/mlp" \
+  && last "train" '^test accuracy: [0-9]+\.[0-9][0-9] %$'
+first=$(tail -n 1 "$work/out")
+[[ -e $work/mlp/model.json && -e $work/mlp/weights.safetensors ]] && pass || fail "no model"
+run 0 "train again on one thread" "$tool" train mlp --epochs 1 --threads 1 --output "$work/mlp2"
+[[ $(tail -n 1 "$work/out") == "$first" ]] && pass || fail "other bits on one thread"
+cmp -s "$work/mlp/weights.safetensors" "$work/mlp2/weights.safetensors" && pass \
+  || fail "weights depend on threads"
+run 0 "momentum, odd batch" "$tool" train lenet5 --epochs 1 --batch 300 --optimizer momentum \
+  --output "$work/lenet5"
+
+# Ctrl-C: the step ends, the model is saved, 130.
+"$tool" train mlp --epochs 1000 --output "$work/stopped" >"$work/out" 2>"$work/err" &
+pid=$!
+for _ in $(seq 100); do grep -q '^epoch' "$work/out" && break; sleep 0.1; done
+kill -TERM $pid
+wait $pid
+code=$?
+[[ $code -eq 130 && -e $work/stopped/model.json ]] && pass || fail "SIGTERM: exit code $code"
+
+echo "tool: $passed checks passed, $failed failed"
+[[ $failed -eq 0 ]]
