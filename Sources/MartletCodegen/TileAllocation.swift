@@ -55,13 +55,6 @@ struct TileAllocation {
         lowering.levels[store.value] == store.level, lowering.tiles[tile].output == nil,
         let place = definition[tile]
       else { continue }
-      // Copies at the block's end read their buffers after everything else.
-      let readByCopies = stores.enumerated().contains { index, other in
-        guard !direct[index], case .buffer(let source, _) = lowering.homes[other.value] else {
-          return false
-        }
-        return sharing.contains(source)
-      }
       let readLater = lowering.calls.indices.contains { index in
         guard order[index] > order[place] || (index == place && !lowering.calls[index].isElementwise)
         else { return false }
@@ -72,7 +65,7 @@ struct TileAllocation {
           }
         }
       }
-      if !readByCopies && !readLater {
+      if !readLater {
         direct[number] = true
         lowering.bind(tile: tile, to: store.buffer)
       }

@@ -395,13 +395,14 @@ struct TileLowering {
 
   private mutating func lowerStore(_ buffer: Int, _ value: Int, _ level: TileProgram.Level) {
     // A value read from a buffer that another output may overwrite is saved while it is there.
-    if case .buffer(let source, let place) = homes[value], level == .full || level == .row,
-      levels[value] == level, program.writesInPlace(of: source, except: buffer, aliasing)
+    let own = levels[value]
+    if case .buffer(let source, let place) = homes[value], own == .full || own == .row,
+      program.writesInPlace(of: source, except: buffer, aliasing)
     {
       let dtype = program.instructions[value].dtype
       homes[value] = emit(
-        "mt_copy_\(dtype.suffix)", dtype, level,
-        [.buffer(source, place), .count(extent(level))], elementwise: true)
+        "mt_copy_\(dtype.suffix)", dtype, own, [.buffer(source, place), .count(extent(own))],
+        elementwise: true)
     }
     pendingStores.append((buffer, value, level))
   }

@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test func tileFormComputesItsProgram() throws {
-    try check(RunTests.seeds(400), .tile, .tcc)
+    try check(RunTests.seeds(600), .tile, .tcc)
   }
 
   @Test func tileFormWithoutSuperinstructions() throws {
@@ -34,7 +34,7 @@ import Testing
 
   @Test(.enabled(if: SystemCompiler.find() != nil))
   func scalarFormComputesItsProgram() throws {
-    try check(RunTests.seeds(60), .scalar, .cc)
+    try check(RunTests.seeds(200), .scalar, .cc)
   }
 
   @Test func chainSoftmaxAndGradient() throws {
@@ -44,6 +44,30 @@ import Testing
     ] {
       let kernel = RandomKernel(program, rows: rows, seed: 1)
       try check([(1, kernel)], .tile, .tcc, EmissionOptions())
+    }
+  }
+
+  /// y and z in the memory of a and r: read again after the first store of the block, and by a copy.
+  @Test(arguments: EmissionForm.allCases)
+  func readsAfterStoresSeeTheOldValues(_ form: EmissionForm) throws {
+    var p = TileProgram(rows: 0, cols: 10)
+    let a = p.input("a"), r = p.input("r"), y = p.output("y"), spread = p.output("spread")
+    let z = p.output("z"), w = p.output("w")
+    let x = p.load(a)
+    let row = p.append(.load(buffer: r, .flat), .float32, .row)
+    let twice = p.binary(.add, x, x)
+    p.store(y, twice)
+    let sum = p.append(.reduceRow(.sum, twice), .float32, .row)
+    _ = p.append(.store(buffer: z, sum), .float32, .row)
+    p.store(spread, row)
+    p.store(w, p.binary(.sub, x, sum))
+    for seed in UInt64(0)..<4 {
+      var kernel = RandomKernel(p, rows: 77, seed: seed)
+      kernel.inPlace = [(y, a), (z, r)]
+      if seed > 1 { kernel.aliasing = Aliasing(pairs: [.init(y, a), .init(z, r)]) }
+      if form == .tile || SystemCompiler.find() != nil {
+        try check([(seed, kernel)], form, form == .tile ? .tcc : .cc, EmissionOptions())
+      }
     }
   }
 
