@@ -44,19 +44,10 @@ package func runCompiled(
     }
     counts.append(results.count)
   }
-  let outputs = try runCompiled(graph, cases.flatMap(\.inputs), options)
+  let outputs = try runCompiled(graph, cases.flatMap(\.inputs), options: options)
   var rest = outputs[...]
   return counts.map { count in
     defer { rest = rest.dropFirst(count) }
     return Array(rest.prefix(count))
   }
-}
-
-/// The outputs of a graph without state, compiled and run once.
-package func runCompiled(
-  _ graph: Graph, _ inputs: [HostArray], _ options: CompileOptions
-) throws -> [HostArray] {
-  let program = try Compiler.compile(graph, state: [], written: [], options: options)
-  let arrays = try inputs.map { try NDArray($0) }
-  return try Session(program).run(arrays).map(\.hostArray)
 }

@@ -1,5 +1,5 @@
-// Compiled code against the oracle: tile form = scalar form = fused and unfused, and all within the
-// operation's bound of the interpreter and of NumPy.
+// Compiled operations: within their bounds of the oracle and of NumPy on special values, the same
+// bits fused and unfused; and their gradients.
 
 import MartletExecution
 import MartletIR
@@ -29,7 +29,7 @@ import Testing
 
   @Test(arguments: OpCase.all) func tilesMatchTheOracle(_ op: OpCase) throws {
     let cases = Self.cases(op.type)
-    let results = try runCompiled(cases.map(\.case), CompileOptions())
+    let results = try runCompiled(cases.map(\.case), testOptions())
     for (item, actual) in zip(cases, results) {
       let expected = try item.case.op.evaluate(item.case.inputs, item.case.regions)
       for (x, y) in zip(actual, expected) {
@@ -47,7 +47,7 @@ import Testing
     let fixtures = try Fixture.load(op.type.name)
     let bound = op.type.samples.map(\.ulp).max() ?? 4
     let results = try runCompiled(
-      fixtures.map { CompiledCase($0.op, $0.inputs) }, CompileOptions())
+      fixtures.map { CompiledCase($0.op, $0.inputs) }, testOptions())
     for (number, (fixture, actual)) in zip(fixtures, results).enumerated() {
       for (x, y) in zip(actual, fixture.outputs) {
         let ulp = max(bound, fixture.ulp)
@@ -60,19 +60,18 @@ import Testing
 
   @Test(arguments: OpCase.all) func unfusedIsFused(_ op: OpCase) throws {
     let cases = Self.cases(op.type).map(\.case)
-    let fused = try runCompiled(cases, CompileOptions())
-    var options = try CompileOptions()
-    try options.disable(["fuse", "plan"])
+    let fused = try runCompiled(cases, testOptions())
+    let options = try testOptions(disable: ["fuse", "plan"])
     try expectEqualBits(fused, try runCompiled(cases, options), cases)
   }
 
-  @Test(.enabled(if: SystemCompiler.find() != nil), arguments: OpCase.all)
-  func scalarIsTile(_ op: OpCase) throws {
-    let cases = Self.cases(op.type).map(\.case)
-    var options = try CompileOptions()
-    let tile = try runCompiled(cases, options)
-    options.backend = .cc
-    try expectEqualBits(tile, try runCompiled(cases, options), cases)
+  /// Both forms give the same bits on NaN, infinities and the integers' edges, in one program.
+  @Test(.enabled(if: SystemCompiler.find() != nil)) func scalarIsTileOnSpecialValues() throws {
+    let cases = try OracleTests.cases.flatMap { try Fixture.load($0.type.name) }.map {
+      CompiledCase($0.op, $0.inputs)
+    }
+    let tile = try runCompiled(cases, testOptions())
+    try expectEqualBits(tile, try runCompiled(cases, testOptions(.cc)), cases)
   }
 
   private func expectEqualBits(
@@ -99,7 +98,7 @@ import Testing
         let loss = y.map { ($0 * $0).sum() }.reduce(x[0].trace.constant(0, dtype), +)
         return gradients(of: loss, wrt: free.map { x[$0] })
       }
-      let actual = try runCompiled(f.graph, item.inputs, CompileOptions())
+      let actual = try runCompiled(f.graph, item.inputs, options: testOptions())
       for (x, y) in zip(actual, try f(item.inputs)) {
         // Rules like y · (1 − y) cancel: the error is one of the operands' size.
         let absolute = dtype == .float32 ? 1e-6 : 1e-15

@@ -107,8 +107,10 @@ import Testing
     let f = try TracedFunction([type]) { x in
       let positive = x[0] .> 0
       return [
-        positive.any(axes: [1]), positive.all(axes: [1]), positive.any(), positive.all(axes: [0], keepDims: true),
-        positive.sliced(0..<0, axis: 1).any(axes: [1]), positive.sliced(0..<0, axis: 1).all(axes: [1]),
+        positive.any(axes: [1]), positive.all(axes: [1]), positive.any(),
+        positive.all(axes: [0], keepDims: true),
+        positive.sliced(0..<0, axis: 1).any(axes: [1]),
+        positive.sliced(0..<0, axis: 1).all(axes: [1]),
         (.!positive .| (x[0] .< 3)) .^ (x[0] .!= 1),
       ]
     }
