@@ -43,7 +43,7 @@ slow:
 	MARTLET_SLOW=1 $(SWIFT) test $(BUILD_FLAGS) --filter Slow
 
 bench: build
-	$(TOOL) bench
+	scripts/bench $(TOOL)
 
 # Against PyTorch, which must be there: python3 -m venv .venv && .venv/bin/pip install torch numpy
 compare: build
