@@ -73,7 +73,7 @@ case("leakyRelu_02", [x], lambda x: F.leaky_relu(x, 0.2))
 # F.prelu wants channels on axis 1.
 case("prelu", [real(4, 3), real(3, low=0, high=0.5)], lambda x, a: F.prelu(x, a))
 case("elu", [x], F.elu)
-case("elu_15", [x], lambda x: torch.where(x > 0, x, 1.5 * torch.expm1(torch.clamp(x, max=0))))
+case("elu_15", [x], lambda x: F.elu(x, alpha=1.5))
 case("gelu", [x], F.gelu)
 case("gelu_tanh", [np.clip(x, -30, 30)], lambda x: F.gelu(x, approximate="tanh"))
 case("sigmoid", [x], torch.sigmoid)

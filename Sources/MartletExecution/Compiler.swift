@@ -84,7 +84,8 @@ package enum Compiler {
     var lowered = try Lowering.lower(graph, fuse: !options.disabledPasses.contains("fuse"))
     dump.write("fused", "txt", lowered.fusionText)
     MemoryPlanning.run(
-      on: &lowered.schedule, reuse: !options.disabledPasses.contains("plan"))
+      on: &lowered.schedule, reuse: !options.disabledPasses.contains("plan"),
+      guarded: options.checks)
     report.arenaBytes = lowered.schedule.arenaBytes
     report.arenaLowerBound = lowered.schedule.arenaLowerBound
     report.kernels = lowered.schedule.steps.count

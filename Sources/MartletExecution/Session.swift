@@ -109,7 +109,10 @@ public final class Session {
     }
     withExtendedLifetime(inputs) {}
     step &+= 1
-    if program.options.checks { try checkFinite(outputs) }
+    if program.options.checks {
+      try checkGuards()
+      try checkFinite(outputs)
+    }
     return outputs
   }
 
@@ -117,6 +120,19 @@ public final class Session {
   package func poisonArena() {
     guard let arena else { return }
     arena.base.initializeMemory(as: UInt8.self, repeating: 0xFF, count: arena.byteCount)
+  }
+
+  /// With `checks`: nothing may have written between the arena's buffers.
+  private func checkGuards() throws(RunError) {
+    guard let arena else { return }
+    for offset in program.lowered.schedule.guards {
+      let bytes = UnsafeRawBufferPointer(start: arena.base + offset, count: 64)
+      if let index = bytes.firstIndex(where: { $0 != 0xFF }) {
+        throw RunError(
+          .check, "a kernel wrote \(index) bytes behind the buffer that ends at arena+\(offset)",
+          at: program.options.name, hint: "this is a defect of Martlet; please report it")
+      }
+    }
   }
 
   private func lockState() throws(RunError) {

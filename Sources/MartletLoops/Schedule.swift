@@ -97,6 +97,8 @@ package struct Schedule: Sendable {
   package var boundCount = 0
   package var arenaBytes = 0
   package var arenaLowerBound = 0
+  /// Offsets of 64 bytes each that nothing may write (checked plans only).
+  package var guards: [Int] = []
 
   package init(name: String) { self.name = name }
 }

@@ -15,7 +15,12 @@ package struct MemoryPlanning {
   package static let alignment = 64
 
   /// Sets arena offsets, `arenaBytes` and `arenaLowerBound`.
-  package static func run(on schedule: inout Schedule, reuse: Bool = true) {
+  ///
+  /// With `guarded` no bytes serve twice and 64 bytes lie unused behind each buffer, at
+  /// `schedule.guards`: whoever writes there wrote out of bounds.
+  package static func run(
+    on schedule: inout Schedule, reuse: Bool = true, guarded: Bool = false
+  ) {
     let count = schedule.buffers.count
     var first = [Int](repeating: Int.max, count: count)
     var last = [Int](repeating: -1, count: count)
@@ -35,7 +40,8 @@ package struct MemoryPlanning {
     var slotFirst = first
     var slotLast = last
     var slotBytes = schedule.buffers.map { ($0.byteCount + alignment - 1) / alignment * alignment }
-    if reuse {
+    if guarded { slotBytes = slotBytes.map { $0 + alignment } }
+    if reuse, !guarded {
       for (index, step) in schedule.steps.enumerated() {
         var used: Set<Int> = []
         for (output, input) in sharable(step, schedule) {
@@ -61,7 +67,9 @@ package struct MemoryPlanning {
     for item in slots {
       var offset = 0
       let overlapping = placed
-        .filter { slotFirst[$0] <= slotLast[item] && slotFirst[item] <= slotLast[$0] }
+        .filter {
+          guarded || (slotFirst[$0] <= slotLast[item] && slotFirst[item] <= slotLast[$0])
+        }
         .sorted { offsets[$0] < offsets[$1] }
       for other in overlapping {
         if offset + slotBytes[item] <= offsets[other] { break }
@@ -75,6 +83,7 @@ package struct MemoryPlanning {
       schedule.buffers[buffer].storage = .arena(offset: offsets[slot[buffer]])
     }
     schedule.arenaBytes = total
+    if guarded { schedule.guards = slots.map { offsets[$0] + slotBytes[$0] - alignment } }
 
     // The bound: at each step, what must be live, a shared slot counted once.
     var change = [Int](repeating: 0, count: schedule.steps.count + 1)

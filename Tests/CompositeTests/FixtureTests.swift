@@ -43,7 +43,7 @@ private let rows: [String: Body] = [
   "layerNorm": { [layerNorm($0[0], scale: $0[1], bias: $0[2])] },
   "layerNorm_plain": { [layerNorm($0[0], epsilon: 1e-3)] },
   "layerNorm_axis1": { x in
-    [layerNorm(x[0], scale: x[1], bias: x[2], axis: 1).transposed([0, 2, 1])]
+    [layerNorm(x[0], scale: x[1], bias: x[2], axis: 1)]
   },
   "batchNorm": { x in
     let y = batchNorm(x[0], scale: x[1], bias: x[2])

@@ -130,6 +130,12 @@ struct RandomGraph {
         #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) without \(disable)\n\(graph)")
       }
     }
+    // With guards between the arena's buffers: nothing writes out of bounds.
+    var checked = try testOptions(threads: 2)
+    checked.checks = true
+    for (a, b) in zip(try runCompiled(graph, inputs, options: checked), fused) {
+      #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) with checks\n\(graph)")
+    }
     let threaded = try runCompiled(graph, inputs, options: try testOptions(threads: 3))
     for (a, b) in zip(threaded, fused) {
       #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) with 3 threads\n\(graph)")
