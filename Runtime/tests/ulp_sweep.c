@@ -1,6 +1,7 @@
-/* Every float input of every unary primitive, on every instruction set of this CPU: prints the table of
- * docs/math-accuracy.md; `make ulp`. A result that is the primitive on doubles, rounded, is right to half a unit (that
- * primitive is within 2.5 * 2^-29 of one: test_accuracy.c); each other result is measured against libm in double. */
+/* Every float input of every unary primitive (or of those named as arguments), on every instruction set of this CPU:
+ * prints the table of docs/math-accuracy.md; `make ulp`. A result that is the primitive on doubles, rounded, is right to
+ * half a unit (that primitive is within 2.5 * 2^-29 of one: test_accuracy.c); each other result is measured against libm
+ * in double. */
 #include <stdio.h>
 
 #include "ulp.h"
@@ -9,7 +10,13 @@ typedef void (*unary_f64)(double *, const double *, long);
 
 enum { N = 4096, MOST = 4 };
 
-int main(void) {
+static int chosen(const char *name, int count, char **names) {
+  for (int i = 1; i < count; ++i)
+    if (strcmp(name, names[i]) == 0) return 1;
+  return count < 2;
+}
+
+int main(int argc, char **argv) {
   static float x[N], y[N];
   static double wide[N], want[N];
   mt_isa isas[MOST];
@@ -23,6 +30,7 @@ int main(void) {
   printf("\n");
   for (size_t u = 0; u < sizeof functions / sizeof *functions; ++u) {
     const ulp_function *g = &functions[u];
+    if (!chosen(g->name, argc, argv)) continue;
     char name[40];
     snprintf(name, sizeof name, "mt_%s_f64", g->name);
     unary_f64 reference = __extension__(unary_f64) mt_symbol_address(mt_find_symbol(name), mt_best_isa());
