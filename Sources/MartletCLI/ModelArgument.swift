@@ -68,8 +68,7 @@ enum ModelArgument {
     for (index, parameter) in graph.parameters.enumerated() where parameter.role == .state {
       let type = graph.type(parameter.value)
       if graph.outputs.contains(where: { $0.role == .assign(index) }) { written.insert(state.count) }
-      state.append(
-        (index, StateVariable(type, path: parameter.name) { _, _ in HostArray(splat: 0, type) }))
+      state.append((index, StateVariable(type, path: parameter.name)))
     }
     try StateBlock.allocate(state.map(\.variable), seed: options.seed)
     return try Compiler.compile(graph, state: state, written: written, options: options)

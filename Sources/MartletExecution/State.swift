@@ -18,8 +18,11 @@ import Synchronization
 package final class StateVariable: StateCell {
   package let type: TensorType
   package let isTrainable: Bool
-  /// The value before the first step, from (seed, path): never from the order of creation.
-  package let initializer: @Sendable (_ seed: UInt64, _ path: String) -> HostArray
+  /// Writes the value before the first step, from (seed, path), never from the order of creation,
+  /// over zeros.
+  package typealias Fill =
+    @Sendable (_ bytes: UnsafeMutableRawBufferPointer, _ seed: UInt64, _ path: String) -> Void
+  private let fill: Fill
 
   private struct Contents {
     var path: String
@@ -31,13 +34,14 @@ package final class StateVariable: StateCell {
   }
   private let contents: Mutex<Contents>
 
+  /// A variable that begins with zeros unless `fill` writes something else.
   package init(
     _ type: TensorType, path: String = "", isTrainable: Bool = true,
-    initializer: @escaping @Sendable (_ seed: UInt64, _ path: String) -> HostArray
+    fill: @escaping Fill = { _, _, _ in }
   ) {
     self.type = type
     self.isTrainable = isTrainable
-    self.initializer = initializer
+    self.fill = fill
     contents = Mutex(Contents(path: path))
   }
 
@@ -72,10 +76,9 @@ package final class StateVariable: StateCell {
     contents.withLock { c in
       guard !c.isInitialized, let block = c.block else { return }
       c.isInitialized = true
-      let value = initializer(c.seed, c.path)
-      value.write(
-        to: UnsafeMutableRawBufferPointer(
-          start: block.memory.base + c.offset, count: type.byteCount))
+      fill(
+        UnsafeMutableRawBufferPointer(
+          start: block.memory.base + c.offset, count: type.byteCount), c.seed, c.path)
     }
   }
 

@@ -63,6 +63,45 @@ public struct Initializer: Sendable {
     )
   }
 
+  /// Writes the values over zeros. Weights are many: float32 goes straight into its memory, with
+  /// the very numbers of ``values(_:seed:path:)``.
+  package func write(
+    to bytes: UnsafeMutableRawBufferPointer, _ type: TensorType, seed: UInt64, path: String
+  ) {
+    if case .constant(0) = kind { return }
+    guard type.dtype == .float32, let (first, second, isUniform) = distribution(type) else {
+      values(type, seed: seed, path: path).write(to: bytes)
+      return
+    }
+    let stream = Initializer.hash(path)
+    let elements = bytes.bindMemory(to: Float.self)
+    if isUniform {
+      for index in elements.indices {
+        elements[index] = Float(
+          first + (second - first) * Initializer.uniform(seed, stream, index))
+      }
+    } else {
+      for index in elements.indices {
+        elements[index] = Float(first + second * Initializer.normal(seed, stream, index))
+      }
+    }
+  }
+
+  /// (low, high) of a uniform or (mean, deviation) of a normal distribution; nil for other kinds.
+  private func distribution(_ type: TensorType) -> (Double, Double, isUniform: Bool)? {
+    switch kind {
+    case .constant, .array: return nil
+    case .uniform(let low, let high): return (low, high, true)
+    case .normal(let mean, let deviation): return (mean, deviation, false)
+    case .scaled(let gain, let fan, let isUniform):
+      let (input, output) = Initializer.fans(type.shape)
+      let size = fan == .input ? input : (input + output) / 2
+      let deviation = (gain / size).squareRoot()
+      let bound = deviation * 3.0.squareRoot()
+      return isUniform ? (-bound, bound, true) : (0, deviation, false)
+    }
+  }
+
   package func values(_ type: TensorType, seed: UInt64, path: String) -> HostArray {
     let stream = Initializer.hash(path)
     let count = type.count
@@ -72,17 +111,13 @@ public struct Initializer: Sendable {
     func normals(_ mean: Double, _ deviation: Double) -> HostArray {
       HostArray(type, (0..<count).map { mean + deviation * Initializer.normal(seed, stream, $0) })
     }
+    if let (first, second, isUniform) = distribution(type) {
+      return isUniform ? uniforms(first, second) : normals(first, second)
+    }
     switch kind {
+    case .array(let array) where array.type == type: return array
     case .constant(let value): return HostArray(splat: value, type)
-    case .uniform(let low, let high): return uniforms(low, high)
-    case .normal(let mean, let deviation): return normals(mean, deviation)
-    case .scaled(let gain, let fan, let isUniform):
-      let (input, output) = Initializer.fans(type.shape)
-      let size = fan == .input ? input : (input + output) / 2
-      let deviation = (gain / size).squareRoot()
-      let bound = deviation * 3.0.squareRoot()
-      return isUniform ? uniforms(-bound, bound) : normals(0, deviation)
-    case .array(let array): return array.type == type ? array : HostArray(splat: 0, type)
+    default: return HostArray(splat: 0, type)
     }
   }
 

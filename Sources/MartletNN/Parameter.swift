@@ -16,8 +16,8 @@ public final class Parameter: Sendable {
     _ shape: Shape, _ dtype: DType = .float32, initializer: Initializer, trainable: Bool = true
   ) {
     let type = TensorType(dtype, shape)
-    variable = StateVariable(type, isTrainable: trainable) { seed, path in
-      initializer.values(type, seed: seed, path: path)
+    variable = StateVariable(type, isTrainable: trainable) { bytes, seed, path in
+      initializer.write(to: bytes, type, seed: seed, path: path)
     }
   }
 

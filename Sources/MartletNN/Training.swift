@@ -116,15 +116,11 @@ public func compile<Model: Layer>(
   let parameters = model.parameters.filter(\.isTrainable)
   let slots = parameters.map { parameter in
     optimizer.slots.map { name in
-      StateVariable(
-        parameter.type, path: "\(parameter.path).\(name)", isTrainable: false
-      ) { _, _ in HostArray(splat: 0, parameter.type) }
+      StateVariable(parameter.type, path: "\(parameter.path).\(name)", isTrainable: false)
     }
   }
   let counterType = TensorType(.float32, [])
-  let counter = StateVariable(counterType, path: "optimizer.step", isTrainable: false) { _, _ in
-    HostArray(splat: 0, counterType)
-  }
+  let counter = StateVariable(counterType, path: "optimizer.step", isTrainable: false)
   var specs = specs.enumerated().map { index, spec in
     var copy = spec
     if copy.name == nil { copy.name = "input\(index)" }
