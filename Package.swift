@@ -47,6 +47,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // The README's example, so that it compiles as it stands.
+    .executableTarget(
+      name: "Digits", dependencies: ["Martlet", "MartletData"], path: "Examples/Digits"),
+
     .target(
       name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),
     .testTarget(name: "IRTests", dependencies: ["MartletIR"]),
