@@ -2,6 +2,7 @@
 #include "martlet_runtime.h"
 #include "martlet_compiler.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #if MT_X86
@@ -30,9 +31,16 @@ static mt_isa detect(void) {
 }
 #endif
 
+/* Asked once: under a hypervisor cpuid traps and takes tens of microseconds. */
 mt_isa mt_best_isa(void) {
 #if MT_X86
-  return detect();
+  static _Atomic int known = -1;
+  int isa = atomic_load_explicit(&known, memory_order_relaxed);
+  if (isa < 0) {
+    isa = (int)detect();
+    atomic_store_explicit(&known, isa, memory_order_relaxed);
+  }
+  return (mt_isa)isa;
 #elif MT_ARM64
   return MT_NEON;
 #else
