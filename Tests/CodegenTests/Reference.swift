@@ -51,9 +51,11 @@ struct Reference {
 
   let program: TileProgram
   let rows: Int
-  var missing: Set<String> = []
+  private var isa = mt_best_isa()
+  private(set) var missing: Set<String> = []
 
-  init(_ program: TileProgram, rows: Int) {
+  init(_ program: TileProgram, rows: Int, isa: InstructionSet) {
+    _ = mt_isa_from_name(isa.rawValue, &self.isa)
     self.program = program.withCanonicalOperandOrder()
     self.rows = rows
   }
@@ -70,7 +72,7 @@ struct Reference {
 
   private mutating func function<F>(_ name: String, as type: F.Type) -> F? {
     guard let symbol = mt_find_symbol(name),
-      let address = mt_symbol_address(symbol, mt_best_isa())
+      let address = mt_symbol_address(symbol, isa)
     else {
       missing.insert(name)
       return nil

@@ -37,6 +37,16 @@ import Testing
     try check(RunTests.seeds(200), .scalar, .cc)
   }
 
+  /// Other instruction sets have other vector lengths, and polynomials without fused multiply-add.
+  @Test(arguments: InstructionSet.allCases.filter { $0.isSupported && $0 != .best })
+  func otherInstructionSets(_ isa: InstructionSet) throws {
+    let kernels = RunTests.seeds(100).map { ($0, RandomKernel(seed: $0)) }
+    try check(kernels, .tile, .tcc, EmissionOptions(), isa)
+    if SystemCompiler.find() != nil {
+      try check(Array(kernels.prefix(50)), .scalar, .cc, EmissionOptions(), isa)
+    }
+  }
+
   @Test func chainSoftmaxAndGradient() throws {
     for (program, rows) in [
       (Samples.chain, 1000), (Samples.biasReLU, 77), (Samples.softmax(cols: 10), 77),
@@ -82,7 +92,7 @@ import Testing
 
   private func check(
     _ kernels: [(seed: UInt64, kernel: RandomKernel)], _ form: EmissionForm, _ backend: Backend,
-    _ options: EmissionOptions
+    _ options: EmissionOptions, _ isa: InstructionSet = .best
   ) throws {
     // One text for many kernels: a system compiler takes most of its time to start.
     var text = ""
@@ -99,14 +109,15 @@ import Testing
     }
     let source = EmittedSource(
       text, form: form == .tile ? .tile : .scalar, symbols: symbols.sorted())
-    let code = try JIT(backend: backend, isa: .best).compile(source)
+    let code = try JIT(backend: backend, isa: isa).compile(source)
     for (index, (seed, kernel)) in kernels.enumerated() {
       let address = try code.function(named: "k\(seed)")
       var kernel = kernel
       let problem = RunTests.run(
-        &kernel, unsafeBitCast(address, to: Kernel.self), scratchBytes: emitted[index].scratchBytes)
+        &kernel, unsafeBitCast(address, to: Kernel.self), isa,
+        scratchBytes: emitted[index].scratchBytes)
       if let problem {
-        Issue.record("seed \(seed), \(form): \(problem)\n\(emitted[index].text)")
+        Issue.record("seed \(seed), \(form), \(isa): \(problem)\n\(emitted[index].text)")
         return
       }
     }
@@ -115,10 +126,10 @@ import Testing
 
   /// Runs a kernel over its ranges; nil when every buffer holds what it should.
   private static func run(
-    _ kernel: inout RandomKernel, _ function: Kernel, scratchBytes: Int
+    _ kernel: inout RandomKernel, _ function: Kernel, _ isa: InstructionSet, scratchBytes: Int
   ) -> String? {
     let program = kernel.program
-    var reference = Reference(program, rows: kernel.rows)
+    var reference = Reference(program, rows: kernel.rows, isa: isa)
     let expected = kernel.contents.map { Memory($0) }
     reference.run(expected)
     guard reference.missing.isEmpty else { return "no \(reference.missing.sorted())" }
