@@ -24,6 +24,17 @@
 #endif
 #endif
 
+/* Before a loop whose iterations are independent although its pointers may be equal: an output in the memory of an
+ * input, read and written at one index. The compilers' own check would send such a loop down its scalar path. */
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed"
+#define MTM_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define MTM_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define MTM_INDEPENDENT
+#endif
+
 #define MTM_FUNCTION static inline __attribute__((always_inline, unused))
 
 #if MT_HAVE_FMA

@@ -47,6 +47,10 @@ struct ScalarPrinter {
     }
   }
 
+  /// Whether some output may lie in the memory of an input: read and written at one index only, so
+  /// that iterations are independent all the same.
+  private var sharesMemory: Bool { aliasing.pairs.map { !$0.isEmpty } ?? true }
+
   var isFlat: Bool { program.cols == 1 }
   var cols: Int { program.cols }
   private var colsText: String { program.lastCols == cols ? "\(cols)" : "cols" }
@@ -79,6 +83,7 @@ struct ScalarPrinter {
     let isChunked = program.chunkRows > 1 || !fills.isEmpty
     if !(fills + units).isEmpty {
       let variable = isFlat ? "i" : "r"
+      if isFlat, sharesMemory, !isChunked { text += "  MTM_INDEPENDENT\n" }
       var lines = ["for (long \(variable) = begin; \(variable) < end; ++\(variable)) {"]
       if isChunked {
         let chunk = program.chunkRows
@@ -203,6 +208,7 @@ struct ScalarPrinter {
       loop += storeLines(stage: stage)
       guard !loop.isEmpty else { continue }
       if CText.mentions(loop, "i") { loop.insert("const long i = r * \(cols) + c;", at: 0) }
+      if sharesMemory { lines.append("MTM_INDEPENDENT") }
       lines.append("for (long c = 0; c < \(colsText); ++c) {")
       lines += loop.map { "  " + $0 } + ["}"]
     }

@@ -4,6 +4,7 @@ void k00_chain_in_place(void *const *p, long begin, long end, void *scratch) {
   const float *restrict b = p[1];
   const float *restrict c_2 = p[2];
   float *y = p[3];
+  MTM_INDEPENDENT
   for (long i = begin; i < end; ++i) {
     const float t0 = a[i];
     const float t1 = b[i];
