@@ -85,6 +85,11 @@ public final class Function {
   /// All results of one run, in order: the closure's own, then taps.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] { try session.run(inputs) }
 
+  /// All results of one run that does not block Swift's cooperative threads; see ``Session``.
+  public func run(
+    _ inputs: [NDArray], isolation: isolated (any Actor)? = #isolation
+  ) async throws(RunError) -> [NDArray] { try await session.run(inputs, isolation: isolation) }
+
   /// The first result of one run.
   public func callAsFunction(_ inputs: NDArray...) throws(RunError) -> NDArray {
     let results = try session.run(inputs)

@@ -1,6 +1,7 @@
 // A session: arena and threads for one caller at a time.
 
 import CMartletRuntime
+import Dispatch
 import MartletIR
 import MartletLoops
 import MartletOps
@@ -28,6 +29,9 @@ public final class Session {
   private let stepArgument: Int?
   /// Positions of the arguments that the caller passes, in order.
   private let callerArguments: [Int]
+  private let isRunning = Atomic(false)
+  /// Threads outside of Swift's cooperative pool, one at a time, for `run` with `await`.
+  private lazy var queue = DispatchQueue(label: "martlet.session")
 
   /// A session over a program. Throws when there is no memory for the arena or no thread.
   public init(_ program: Program, threads: Int? = nil) throws(RunError) {
@@ -68,6 +72,46 @@ public final class Session {
   /// Throws a ``RunError`` when inputs differ from what was compiled, an index input is out of
   /// range, or another session writes the same state.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] {
+    guard isRunning.compareExchange(
+      expected: false, desired: true, ordering: .acquiring).exchanged
+    else {
+      throw RunError(
+        .busy, "the session is running already", at: program.options.name,
+        hint: "a session takes one caller at a time; make another over the same program")
+    }
+    defer { isRunning.store(false, ordering: .releasing) }
+    return try step(with: inputs)
+  }
+
+  /// Runs the program once on a thread of its own, so that none of Swift's cooperative pool waits.
+  ///
+  /// Calls of one session that overlap run one after another, in order. Leave `seed` and `step`
+  /// alone until the call returns. In an asynchronous function this is the `run` that is called.
+  public func run(
+    _ inputs: [NDArray], isolation: isolated (any Actor)? = #isolation
+  ) async throws(RunError) -> [NDArray] {
+    let job = Job(session: self, inputs: inputs)
+    let queue = queue
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<[NDArray], RunError>, Never>) in
+      queue.async { continuation.resume(returning: job.run()) }
+    }
+    return try result.get()
+  }
+
+  /// A run on its way to the session's queue.
+  ///
+  /// `@unchecked Sendable`: the caller waits for the end of the run, and `run` refuses a second one
+  /// beside it, so one thread at a time touches the session.
+  private struct Job: @unchecked Sendable {
+    let session: Session
+    let inputs: [NDArray]
+    func run() -> Result<[NDArray], RunError> {
+      Result { () throws(RunError) in try session.run(inputs) }
+    }
+  }
+
+  private func step(with inputs: [NDArray]) throws(RunError) -> [NDArray] {
     guard inputs.count == callerArguments.count else {
       throw RunError(
         .input, "the program takes \(callerArguments.count) inputs, got \(inputs.count)",
@@ -165,11 +209,13 @@ public final class Session {
   }
 
   private func mismatch(_ input: NDArray, _ argument: Program.Argument) -> RunError {
-    var hint = "the program was compiled for \(argument.type)"
-    if input.dtype == argument.type.dtype, input.shape.rank == argument.type.shape.rank,
+    var hint = ""
+    if input.dtype != argument.type.dtype {
+      hint = "no dtype is converted silently: pass an array of \(argument.type.dtype.rawValue)"
+    } else if input.shape.rank == argument.type.shape.rank,
       input.shape.dimensions.dropFirst() == argument.type.shape.dimensions.dropFirst()
     {
-      hint += "; another batch size is another program: see resized(batch:)"
+      hint = "another batch size is another program: see resized(batch:)"
     }
     return RunError(
       .input, "input '\(argument.name)': got \(input.type), expected \(argument.type)",

@@ -98,18 +98,52 @@ package final class StateVariable: StateCell {
     return copy
   }
 
+  /// The values of several variables at one moment: no step of another session lies between them.
+  package static func read(_ variables: [StateVariable]) throws(RunError) -> [NDArray] {
+    try StateBlock.allocate(variables, seed: 0)
+    let blocks = StateBlock.all(of: variables)
+    var held = 0
+    defer { for block in blocks.prefix(held) { block.endReading() } }
+    for block in blocks {
+      try block.beginReading()
+      held += 1
+    }
+    var values: [NDArray] = []
+    for variable in variables {
+      guard let value = try variable.read() else { continue }
+      values.append(value)
+    }
+    return values
+  }
+
   /// Replaces the value.
   package func write(_ array: NDArray) throws(RunError) {
-    guard array.type == type else {
-      throw RunError(.mismatch, "the variable is \(type), the value \(array.type)", at: path)
+    try StateVariable.write([(self, array)])
+  }
+
+  /// Replaces the values of several variables, or none of them when one is of another type or in use.
+  package static func write(_ values: [(variable: StateVariable, array: NDArray)]) throws(RunError) {
+    for (variable, array) in values where array.type != variable.type {
+      throw RunError(
+        .mismatch, "the variable is \(variable.type), the value \(array.type)", at: variable.path)
     }
-    if block == nil { try StateBlock.allocate([self], seed: 0) }
-    guard let block, let address else { return }
-    try block.beginWriting()
-    defer { block.endWriting() }
-    contents.withLock { $0.isInitialized = true }
-    array.withUnsafeBytes { bytes in
-      if let source = bytes.baseAddress { address.copyMemory(from: source, byteCount: bytes.count) }
+    let variables = values.map(\.variable)
+    try StateBlock.allocate(variables, seed: 0)
+    let blocks = StateBlock.all(of: variables)
+    var held = 0
+    defer { for block in blocks.prefix(held) { block.endWriting() } }
+    for block in blocks {
+      try block.beginWriting()
+      held += 1
+    }
+    for (variable, array) in values {
+      guard let address = variable.address else { continue }
+      variable.contents.withLock { $0.isInitialized = true }
+      array.withUnsafeBytes { bytes in
+        if let source = bytes.baseAddress {
+          address.copyMemory(from: source, byteCount: bytes.count)
+        }
+      }
     }
   }
 }
@@ -131,6 +165,11 @@ package final class StateBlock: Sendable {
     var size = 0
     var offsets: [Int] = []
     for variable in fresh {
+      do {
+        try variable.type.checkSize(op: "parameter")
+      } catch {
+        throw RunError(.outOfMemory, error.message, at: variable.path)
+      }
       offsets.append(size)
       let (sum, overflow) = size.addingReportingOverflow((variable.type.byteCount + 63) / 64 * 64)
       guard !overflow else { throw RunError(.outOfMemory, "the state is too large") }
@@ -140,6 +179,17 @@ package final class StateBlock: Sendable {
     for (variable, offset) in zip(fresh, offsets) {
       variable.place(in: block, at: offset, seed: seed)
     }
+  }
+
+  /// The distinct blocks of some variables, in order of first use.
+  package static func all(of variables: [StateVariable]) -> [StateBlock] {
+    var blocks: [StateBlock] = []
+    var seen: Set<ObjectIdentifier> = []
+    for variable in variables {
+      guard let block = variable.block, seen.insert(ObjectIdentifier(block)).inserted else { continue }
+      blocks.append(block)
+    }
+    return blocks
   }
 
   package func beginReading() throws(RunError) {

@@ -59,14 +59,21 @@ public final class Parameter: Sendable {
 package enum Naming {
   /// All parameters of a value, with their paths, in order of declaration; each named.
   package static func parameters(of model: Any) -> [Parameter] {
-    var found: [Parameter] = []
+    paths(of: model).map(\.parameter)
+  }
+
+  /// The same with each parameter's place in this model, which may be a part of a larger one: the
+  /// parameter's own path stays what it was named first.
+  package static func paths(of model: Any) -> [(parameter: Parameter, path: String)] {
+    var found: [(parameter: Parameter, path: String)] = []
     var seen: Set<ObjectIdentifier> = []
     visit(model, path: "", depth: 0, &found, &seen)
     return found
   }
 
   private static func visit(
-    _ value: Any, path: String, depth: Int, _ found: inout [Parameter],
+    _ value: Any, path: String, depth: Int,
+    _ found: inout [(parameter: Parameter, path: String)],
     _ seen: inout Set<ObjectIdentifier>
   ) {
     // Deep enough for any real model; a cycle of classes ends here.
@@ -74,7 +81,7 @@ package enum Naming {
     if let parameter = value as? Parameter {
       guard seen.insert(ObjectIdentifier(parameter)).inserted else { return }
       parameter.variable.name(path)
-      found.append(parameter)
+      found.append((parameter, path))
       return
     }
     let mirror = Mirror(reflecting: value)

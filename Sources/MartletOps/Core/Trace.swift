@@ -32,6 +32,8 @@ package final class Trace: @unchecked Sendable {
   private var cellIndex: [ObjectIdentifier: Int] = [:]
   /// The current value of each assigned cell, by position in `cells`.
   package private(set) var assignments: [Int: Tensor] = [:]
+  /// Values that stand for their cells as constants, by cell.
+  package var frozen: [ObjectIdentifier: HostArray] = [:]
   private var streams = 0
   private var key: (seed: Tensor, step: Tensor)?
   /// Values observed by `tap`, in order.
@@ -58,7 +60,8 @@ package final class Trace: @unchecked Sendable {
   }
 
   package func location(_ file: StaticString, _ line: UInt) -> SourceLocation {
-    guard callSite == nil else { return place }
+    // A line of a layer of the library tells the user nothing; the layer's path does.
+    guard callSite == nil, !"\(file)".hasPrefix("MartletNN/") else { return place }
     return SourceLocation(scope: scopes.joined(separator: "/"), file: "\(file)", line: Int(line))
   }
 
@@ -131,6 +134,9 @@ package final class Trace: @unchecked Sendable {
 
   /// The cell's value here: as assigned in this trace, else as it is in the state block.
   package func read(_ cell: any StateCell) -> Tensor {
+    if let value = frozen[ObjectIdentifier(cell)] {
+      return record(Constant(value), [])[0]
+    }
     let index = register(cell)
     if let assigned = assignments[index] { return assigned }
     return initialValue(index)
@@ -148,6 +154,13 @@ package final class Trace: @unchecked Sendable {
           .state, operation: "assign", "\(cell.path) is \(cell.type), the new value \(value.type)"))
       return
     }
+    guard frozen[ObjectIdentifier(cell)] == nil else {
+      report(
+        CompileError(
+          .state, operation: "assign", "\(cell.path) is frozen: its value is a constant here",
+          at: place))
+      return
+    }
     assignments[register(cell)] = value
   }
 
@@ -156,6 +169,11 @@ package final class Trace: @unchecked Sendable {
     let index = cells.count
     cells.append((cell, graph.parameters.count))
     cellIndex[ObjectIdentifier(cell)] = index
+    do {
+      try cell.type.checkSize(op: "parameter")
+    } catch {
+      report(error, [], at: place)
+    }
     graph.addParameter(cell.type, name: cell.path, role: .state)
     return index
   }
