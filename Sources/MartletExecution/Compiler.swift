@@ -121,9 +121,7 @@ package enum Compiler {
       } catch {
         let code: CompileError.Code =
           error.code == .executableMemoryRefused ? .executableMemory : .machineCode
-        throw CompileError(
-          code, stage: .machineCode, error.message,
-          hint: error.hint ?? "the interpreter back end needs no machine code: MARTLET_BACKEND=interpreter")
+        throw CompileError(code, error)
       }
     }
     report.machineCodeMilliseconds = nowMilliseconds() - printed
@@ -170,6 +168,20 @@ package enum Compiler {
 
   private static func milliseconds(_ x: Double) -> String {
     "\(Double(Int(x * 100)) / 100) ms"
+  }
+}
+
+extension CompileError {
+  /// The C compiler's refusal, with the lines of the emitted text that it names.
+  package init(_ code: Code, _ error: JITError) {
+    self.init(
+      code, stage: .machineCode, error.message,
+      hint: error.hint
+        ?? "the interpreter back end needs no machine code: MARTLET_BACKEND=interpreter")
+    sourceLines = error.lines.map { line in
+      let place = line.function.map { " in \($0)" } ?? ""
+      return "line \(line.number)\(place): \(line.text.drop { $0 == " " || $0 == "\t" })"
+    }
   }
 }
 

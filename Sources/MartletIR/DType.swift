@@ -6,18 +6,31 @@
 /// `float32`, `float64`, `int32`, `int64`, `uint8` and `bool`; compiling a graph that computes in
 /// any other dtype throws a ``CompileError``.
 public enum DType: String, CaseIterable, Hashable, Sendable {
+  /// IEEE 754 double precision.
   case float64 = "f64"
+  /// IEEE 754 single precision.
   case float32 = "f32"
+  /// IEEE 754 half precision.
   case float16 = "f16"
+  /// The upper half of a `float32`: 8 bits of exponent, 7 of fraction.
   case bfloat16 = "bf16"
+  /// Signed, 8 bits.
   case int8 = "i8"
+  /// Signed, 16 bits.
   case int16 = "i16"
+  /// Signed, 32 bits: labels and indices.
   case int32 = "i32"
+  /// Signed, 64 bits.
   case int64 = "i64"
+  /// Unsigned, 8 bits: pixels.
   case uint8 = "u8"
+  /// Unsigned, 16 bits.
   case uint16 = "u16"
+  /// Unsigned, 32 bits.
   case uint32 = "u32"
+  /// Unsigned, 64 bits.
   case uint64 = "u64"
+  /// True or false, one byte of 1 or 0.
   case bool = "bool"
 
   /// Bytes of one element.

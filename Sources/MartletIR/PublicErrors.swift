@@ -50,6 +50,8 @@ public struct CompileError: Error, Hashable, Sendable {
   public var location: String
   /// What to try.
   public var hint: String
+  /// Lines of the emitted C that the C compiler's message names, the first three.
+  public var sourceLines: [String] = []
   /// How many further errors the same compilation met.
   public var furtherErrors = 0
 
@@ -115,10 +117,11 @@ extension CompileError: CustomStringConvertible {
   /// At most six lines: what, got and expected, where, hint.
   public var description: String {
     var head = operation.isEmpty ? message : "\(operation): \(message)"
-    if !operandTypes.isEmpty {
+    // Most messages name the types that matter, in words of their own.
+    if let first = operandTypes.first, !message.contains(first.description) {
       head += " — got " + operandTypes.prefix(4).map(\.description).joined(separator: ", ")
     }
-    var lines = [head]
+    var lines = [head] + sourceLines.prefix(3).map { "  " + $0 }
     let place = [scope.isEmpty ? "" : "in \(scope)", location].filter { !$0.isEmpty }
     if !place.isEmpty { lines.append("  " + place.joined(separator: "   ")) }
     if !hint.isEmpty { lines.append("  hint: \(hint)") }

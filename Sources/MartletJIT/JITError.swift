@@ -35,6 +35,12 @@ package struct JITError: Error, Sendable {
     package let text: String
     /// The function that the line stands in.
     package let function: String?
+
+    package init(number: Int, text: String, function: String?) {
+      self.number = number
+      self.text = text
+      self.function = function
+    }
   }
 
   package let code: Code

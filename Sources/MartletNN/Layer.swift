@@ -52,10 +52,26 @@ public struct Linear: Layer {
   /// `x · W + b`
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.trace.scoped(scopeName(weight, "Linear")) {
+      if let last = x.shape.dimensions.last, last != weight.shape[0] { return refused(x, last) }
       let y = matmul(x, weight.tensor(in: x.trace))
       guard let bias else { return y }
       return y + bias.tensor(in: x.trace)
     }
+  }
+
+  /// The general message of `dot` would not know which layer fits.
+  private func refused(_ x: Tensor, _ last: Int) -> Tensor {
+    let (inputs, outputs) = (weight.shape[0], weight.shape[1])
+    if x.value != nil {
+      x.trace.report(
+        TypeError(
+          op: "dot", "inner sizes differ: \(x.type) · \(weight.type)   (\(last) ≠ \(inputs))",
+          hint: "Linear(\(last), \(outputs)) takes this input"),
+        [x.type, weight.type], at: x.trace.place)
+    }
+    return Tensor(
+      trace: x.trace, value: nil,
+      type: TensorType(x.dtype, Shape(x.shape.dimensions.dropLast() + [outputs])))
   }
 }
 

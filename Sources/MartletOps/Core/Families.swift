@@ -49,7 +49,11 @@ extension Op {
 }
 
 /// The Swift spelling of a dtype, for hints.
-package func caseName(_ dtype: DType) -> String { "\(String(reflecting: dtype).split(separator: ".").last ?? "")" }
+package func caseName(_ dtype: DType) -> String {
+  let kind = dtype.rawValue.prefix { $0.isLetter }
+  let names: [Substring: String] = ["f": "float", "bf": "bfloat", "i": "int", "u": "uint"]
+  return (names[kind] ?? "\(kind)") + dtype.rawValue.dropFirst(kind.count)
+}
 
 /// y = f(x) for each element of one floating-point (or, where stated, integer) operand.
 package protocol UnaryElementwise: Op, AttributeFree {
