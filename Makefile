@@ -45,8 +45,8 @@ slow:
 bench: build
 	scripts/bench $(TOOL)
 
-# Against PyTorch, which must be there: python3 -m venv .venv && .venv/bin/pip install torch numpy
-compare: build
+# Against PyTorch, installed into .venv-compare at the first run; PYTHON=… names another one.
+compare: deps
 	scripts/compare
 
 lint:

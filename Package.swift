@@ -51,6 +51,11 @@ let package = Package(
     .executableTarget(
       name: "Digits", dependencies: ["Martlet", "MartletData"], path: "Examples/Digits"),
 
+    // Ten training steps for Benchmarks/compare/compare.py to repeat; no product.
+    .executableTarget(
+      name: "MartletCompare", dependencies: ["Martlet", "MartletData"], path: "Benchmarks/compare",
+      exclude: ["compare.py"]),
+
     .target(
       name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),
     .testTarget(name: "IRTests", dependencies: ["MartletIR"]),
