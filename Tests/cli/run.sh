@@ -86,5 +86,60 @@ wait $pid
 code=$?
 [[ $code -eq 130 && -e $work/stopped/model.json ]] && pass || fail "SIGTERM: exit code $code"
 
+# Predictions.
+run 0 "predict" "$tool" predict "$work/lenet5" --index 7 && last "predict" '^class: [0-9] \([0-9.]+ %\)'
+run 1 "no such image" "$tool" predict "$work/lenet5" --index 1000 && says "no such image" "0 to 999"
+run 64 "no image at all" "$tool" predict "$work/lenet5"
+run 1 "no such model" "$tool" predict "$work/none" --index 0 && says "no such model" "no such model"
+base64 -d >"$work/seven.png" <<PNG
+iVBORw0KGgoAAAANSUhEUgAAABwAAAAcBAAAAACSlm1JAAAAV0lEQVR42mNgoCMIN2AQP/8NxmP7/+/d+/+/YFye/yAA57K8
+R+EymM69Frr/F4px8/8qoHD/G6DKCqBw0fSicX8z4DPqDylGoSn+p4CH24+qmPsXtmADACtWME+5qziNAAAAAElFTkSuQmCC
+PNG
+run 0 "a picture" "$tool" predict "$work/mlp" "$work/seven.png" && last "a picture" '^class: 7 '
+head -c 60 "$work/seven.png" >"$work/half.png"
+run 1 "half a picture" "$tool" predict "$work/lenet5" "$work/half.png"
+cp -r "$work/mlp" "$work/newer"
+sed -i.bak 's/"version": 1/"version": 2/' "$work/newer/model.json"
+run 1 "a newer model" "$tool" predict "$work/newer" --index 0 && says "a newer model" "version"
+cp -r "$work/mlp" "$work/short"
+head -c 1000 "$work/mlp/weights.safetensors" >"$work/short/weights.safetensors"
+run 1 "truncated weights" "$tool" predict "$work/short" --index 0
+cp -r "$work/mlp" "$work/mixed"
+cp "$work/lenet5/weights.safetensors" "$work/mixed/weights.safetensors"
+run 1 "another model's weights" "$tool" predict "$work/mixed" --index 0
+
+# Looking inside.
+for stage in trace optimized fused plan c; do
+  run 0 "inspect $stage" "$tool" inspect lenet5 --stage $stage --training
+  [[ -s $work/out ]] && pass || fail "inspect $stage: nothing"
+done
+run 64 "no such stage" "$tool" inspect lenet5 --stage ir
+run 0 "inspect a directory" "$tool" inspect "$work/mlp" --stage optimized --dot "$work/mlp.dot"
+cp "$work/out" "$work/mlp.mir"
+head -n 1 "$work/mlp.dot" | grep -q '^digraph' && pass || fail "no graph for Graphviz"
+run 0 "inspect what was printed" "$tool" inspect "$work/mlp.mir" --stage optimized
+cmp -s "$work/out" "$work/mlp.mir" && pass || fail "the text does not come back as it was"
+echo 'graph g(%0: f32[4]) { %1: f32[4] = tanh %9; return %1 }' >"$work/bad.mir"
+run 1 "malformed text" "$tool" inspect "$work/bad.mir" && says "malformed text" "bad.mir:1:"
+run 1 "no such model to inspect" "$tool" inspect "$work/none.mir"
+run 0 "summary" "$tool" summary lenet5 && last "summary" '^total +61,706 +833,040$'
+run 0 "summary of a directory" "$tool" summary "$work/mlp" && last "its summary" '^test accuracy: [0-9.]+ %$'
+run 0 "summary of text" "$tool" summary "$work/mlp.mir"
+run 0 "doctor" "$tool" doctor && prints "doctor" '^libtcc +works'
+
+# Benchmarks: one JSON object a line and nothing else, with every key.
+run 0 "bench list" "$tool" bench --list && prints "bench list" '^mlp_tiny '
+run 64 "no such workload" "$tool" bench mlp_tiny nothing
+run 1 "no such pass" "$tool" bench mlp_tiny --disable unroll
+run 0 "bench" "$tool" bench mlp_tiny chain64k --json --seconds 0 --threads 2
+[[ $(wc -l <"$work/out") -eq 2 && $(grep -cE '^\{.*\}$' "$work/out") -eq 2 ]] && pass || fail "bench: no JSON lines"
+for key in workload threads backend fused isa setup_s compile_ms first_step_s step_ms step_iqr_ms steps \
+  params flops bytes gflops limit_ms kernels arena_bytes arena_lower_bound_bytes scratch_bytes \
+  state_bytes maxrss_mb c_bytes stages trace_ms differentiate_ms passes_ms emit_ms tcc_ms; do
+  grep -q "\"$key\":" "$work/out" && pass || fail "bench: no $key"
+done
+run 0 "bench unfused" "$tool" bench chain64k --json --seconds 0 --unfused --backend interpreter
+prints "bench unfused" '"fused":false.*'
+
 echo "tool: $passed checks passed, $failed failed"
 [[ $failed -eq 0 ]]
