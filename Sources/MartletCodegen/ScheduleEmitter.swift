@@ -50,7 +50,7 @@ private struct ScheduleEmitter {
 
     var sharing: [Int: Aliasing] = [:]
     for launch in launches {
-      add(launch, to: &sharing[printed[launch.kernel], default: .none])
+      try add(launch, to: &sharing[printed[launch.kernel], default: .none])
     }
     var kernelTexts: [String] = []
     var kernelNames: [String] = []
@@ -104,7 +104,9 @@ private struct ScheduleEmitter {
 
   /// Adds the places of a launch, one of them written, whose bytes overlap. Bound buffers are
   /// disjoint unless they are the same one: the caller's promise.
-  private func add(_ launch: Schedule.Launch, to aliasing: inout Aliasing) {
+  private func add(
+    _ launch: Schedule.Launch, to aliasing: inout Aliasing
+  ) throws(CodegenError) {
     let places = schedule.kernels[launch.kernel].program.buffers
     for a in launch.buffers.indices {
       for b in launch.buffers.indices where b > a {
@@ -118,6 +120,11 @@ private struct ScheduleEmitter {
           default: false
           }
         guard overlaps else { continue }
+        guard x.storage == y.storage else {
+          throw CodegenError(
+            kernel: schedule.kernels[launch.kernel].name,
+            "'\(x.label)' and '\(y.label)' overlap, but do not begin at one place")
+        }
         let pair = Aliasing.Pair(a, b)
         let isSingle =
           x.byteCount == places[a].dtype.byteCount && y.byteCount == places[b].dtype.byteCount

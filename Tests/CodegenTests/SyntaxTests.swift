@@ -120,6 +120,18 @@ import Testing
     }
   }
 
+  @Test func refusesBuffersThatOverlapInPart() throws {
+    var s = schedule()
+    // y of the chain begins inside of b.
+    s.buffers[1].storage = .arena(offset: 64)
+    s.buffers[3].storage = .arena(offset: 128)
+    #expect(throws: CodegenError.self) { try emit(s, form: .tile) }
+    // At one place they are in place: codegen orders the store after the last read.
+    s.buffers[3].storage = .arena(offset: 64)
+    s.buffers[2].storage = .arena(offset: 8192)
+    #expect(throws: Never.self) { try emit(s, form: .tile) }
+  }
+
   @Test func refusesDTypesWithoutKernels() throws {
     var p = TileProgram(rows: 0, cols: 1)
     let x = p.input("x", .float16), y = p.output("y", .float16)
