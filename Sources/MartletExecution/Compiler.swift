@@ -212,12 +212,13 @@ private struct Dump {
     }
   }
 
-  mutating func write(_ name: String, _ suffix: String, _ text: String) {
+  /// The text is made only where it is written: printing a graph takes longer than tracing it.
+  mutating func write(_ name: String, _ suffix: String, _ text: @autoclosure () -> String) {
     guard let directory else { return }
     let path = "\(directory)/\(number < 10 ? "0" : "")\(number)-\(name).\(suffix)"
     number += 1
     guard let file = fopen(path, "w") else { return }
-    fputs(text, file)
+    fputs(text(), file)
     fclose(file)
   }
 }

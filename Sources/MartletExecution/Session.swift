@@ -72,9 +72,8 @@ public final class Session {
   /// Throws a ``RunError`` when inputs differ from what was compiled, an index input is out of
   /// range, or another session writes the same state.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] {
-    guard isRunning.compareExchange(
-      expected: false, desired: true, ordering: .acquiring).exchanged
-    else {
+    let turn = isRunning.compareExchange(expected: false, desired: true, ordering: .acquiring)
+    guard turn.exchanged else {
       throw RunError(
         .busy, "the session is running already", at: program.options.name,
         hint: "a session takes one caller at a time; make another over the same program")

@@ -122,7 +122,9 @@ package final class StateVariable: StateCell {
   }
 
   /// Replaces the values of several variables, or none of them when one is of another type or in use.
-  package static func write(_ values: [(variable: StateVariable, array: NDArray)]) throws(RunError) {
+  package static func write(
+    _ values: [(variable: StateVariable, array: NDArray)]
+  ) throws(RunError) {
     for (variable, array) in values where array.type != variable.type {
       throw RunError(
         .mismatch, "the variable is \(variable.type), the value \(array.type)", at: variable.path)
@@ -186,8 +188,8 @@ package final class StateBlock: Sendable {
     var blocks: [StateBlock] = []
     var seen: Set<ObjectIdentifier> = []
     for variable in variables {
-      guard let block = variable.block, seen.insert(ObjectIdentifier(block)).inserted else { continue }
-      blocks.append(block)
+      guard let block = variable.block else { continue }
+      if seen.insert(ObjectIdentifier(block)).inserted { blocks.append(block) }
     }
     return blocks
   }

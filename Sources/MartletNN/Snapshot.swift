@@ -41,7 +41,9 @@ public struct ModelSnapshot: Sendable {
 
 extension Layer {
   /// A copy of the values of all parameters and running statistics. Throws when a session is
-  /// writing them. The optimizer's moments belong to the training step and are no part of it.
+  /// writing them. Of a model that nothing was compiled for it draws the initial values, with seed 0.
+  ///
+  /// The optimizer's moments belong to the training step and are no part of it.
   public func snapshot() throws(RunError) -> ModelSnapshot {
     let named = Naming.paths(of: self)
     let arrays = try StateVariable.read(named.map(\.parameter.variable))

@@ -47,8 +47,14 @@ private func code(_ body: () throws -> Void) -> String {
     return x
   }
   let stale = try #require(kept)
-  #expect(code { _ = try compile(TensorSpec([2]), options: testOptions()) { $0 + stale } } == "foreign-tensor")
-  #expect(code { _ = try compile(TensorSpec([2]), options: testOptions()) { _ in stale } } == "foreign-tensor")
+  #expect(
+    code {
+      _ = try compile(TensorSpec([2]), options: testOptions()) { $0 + stale }
+    } == "foreign-tensor")
+  #expect(
+    code {
+      _ = try compile(TensorSpec([2]), options: testOptions()) { _ in stale }
+    } == "foreign-tensor")
 }
 
 @Test func emptyBatchPredicts() throws {
@@ -57,13 +63,19 @@ private func code(_ body: () throws -> Void) -> String {
   #expect(try predict(try smallInput(0)).shape == [0, 2])
   let sum = try compile(TensorSpec([0, 3]), options: testOptions()) { $0.sum() }
   #expect(try sum(try smallInput(0)).item() == 0)
-  #expect(code { _ = try compile(TensorSpec([0, 3]), options: testOptions()) { $0.mean() } } == "type")
+  #expect(
+    code {
+      _ = try compile(TensorSpec([0, 3]), options: testOptions()) { $0.mean() }
+    } == "type")
   #expect(code { _ = try predict.resized(batch: -1) } == "type")
 }
 
 @Test func impossibleShapesAreErrors() throws {
   let huge = 1 << 40
-  #expect(code { _ = try compile(TensorSpec([huge, huge]), options: testOptions()) { $0 + 1 } } == "type")
+  #expect(
+    code {
+      _ = try compile(TensorSpec([huge, huge]), options: testOptions()) { $0 + 1 }
+    } == "type")
   #expect(code { _ = try compile(TensorSpec([-1]), options: testOptions()) { $0 + 1 } } == "type")
   #expect(
     code {
@@ -134,7 +146,7 @@ extension Session {
 private actor Trainer {
   let step: TrainingStep
   private(set) var losses: [Double] = []
-  init() throws { step = try smallStep(Small()) }
+  init(_ model: Small = Small()) throws { step = try smallStep(model) }
   func once(_ x: NDArray, _ y: NDArray) async throws {
     let rate = try NDArray(scalar: 0.5 as Float)
     losses.append(try await step.function.run([x, y, rate])[0].item())
@@ -156,6 +168,33 @@ private actor Trainer {
 private func losses(_ count: Int, _ x: NDArray, _ y: NDArray) throws -> [Double] {
   let step = try smallStep(Small())
   return try (0..<count).map { _ in try step(x, y).item() }
+}
+
+@Test func writersOfOneStateNeverMix() async throws {
+  let model = Small()
+  let trainers = [try Trainer(model), try Trainer(model)]
+  let (x, y) = (try smallInput(4), try smallLabels(4))
+  let busy = try await withThrowingTaskGroup(of: Int.self) { group in
+    for trainer in trainers {
+      group.addTask {
+        var refused = 0
+        for _ in 0..<300 {
+          do {
+            try await trainer.once(x, y)
+          } catch let error as RunError where error.code == .busy {
+            refused += 1
+          }
+        }
+        return refused
+      }
+    }
+    return try await group.reduce(0, +)
+  }
+  // The steps that ran are those of one trainer, whoever took them: each loss comes once.
+  let (first, second) = (await trainers[0].losses, await trainers[1].losses)
+  #expect(first.count + second.count + busy == 600)
+  let expected = try losses(first.count + second.count, x, y).sorted()
+  #expect((first + second).sorted() == expected)
 }
 
 @Test func asynchronousRunsThrow() async throws {

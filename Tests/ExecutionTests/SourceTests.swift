@@ -29,7 +29,7 @@ private func sources() throws -> [SourceFile] {
 // MARK: - Documentation
 
 private let introducers: Set<Substring> = [
-  "func", "var", "let", "init", "init?", "subscript", "struct", "class", "enum", "protocol", "actor",
+  "func", "var", "let", "init", "subscript", "struct", "class", "enum", "protocol", "actor",
   "typealias", "associatedtype", "case", "macro", "extension", "operator",
 ]
 
@@ -103,7 +103,9 @@ private func undocumented(_ text: String) -> [String] {
       above -= 1
     }
     let comment = above < 0 ? "" : lines[above].drop { $0 == " " }
-    if !comment.hasPrefix("///") && !comment.hasSuffix("*/") { found.append("\(index + 1): \(line)") }
+    if !comment.hasPrefix("///") && !comment.hasSuffix("*/") {
+      found.append("\(index + 1): \(line)")
+    }
   }
   return found
 }
@@ -201,7 +203,8 @@ private func imports(_ text: String) -> [String] {
     contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
   // The manifest lists targets ground floor first.
   let floors = package.components(separatedBy: "arget(").dropFirst().compactMap { part -> String? in
-    guard let start = part.range(of: "name: \""), part[..<start.lowerBound].allSatisfy(\.isWhitespace)
+    guard let start = part.range(of: "name: \""),
+      part[..<start.lowerBound].allSatisfy(\.isWhitespace)
     else { return nil }
     return String(part[start.upperBound...].prefix { $0 != "\"" })
   }

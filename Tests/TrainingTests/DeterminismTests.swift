@@ -29,7 +29,8 @@ private func train(threads: Int = 1, disable: [String] = []) throws -> Run {
     return state >> 33
   }
   for _ in 0..<20 {
-    let x = try NDArray((0..<16 * 784).map { _ in Float(next() % 256) / 255 }, shape: [16, 28, 28, 1])
+    let pixels = (0..<16 * 784).map { _ in Float(next() % 256) / 255 }
+    let x = try NDArray(pixels, shape: [16, 28, 28, 1])
     let y = try NDArray((0..<16).map { _ in Int32(next() % 10) })
     run.losses.append(Float(try step(x, y).item()).bitPattern)
   }

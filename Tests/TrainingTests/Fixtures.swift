@@ -24,7 +24,8 @@ struct Fixture {
   /// Element `index` of the first axis.
   func row(_ name: String, _ index: Int) throws -> NDArray {
     let array = try self[name]
-    return try array.rows(index..<(index + 1)).reshaped(Shape(Array(array.shape.dimensions.dropFirst())))
+    let extents = Array(array.shape.dimensions.dropFirst())
+    return try array.rows(index..<(index + 1)).reshaped(Shape(extents))
   }
 
   /// Gives every parameter of a model its value `prefix.path`.
@@ -39,7 +40,8 @@ func expectClose(
   _ what: String, sourceLocation: Testing.SourceLocation = #_sourceLocation
 ) {
   guard actual.type == expected.type else {
-    Issue.record("\(what): \(actual.type), expected \(expected.type)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.type), expected \(expected.type)", sourceLocation: sourceLocation)
     return
   }
   let (x, y) = (actual.doubles, expected.doubles)

@@ -133,6 +133,7 @@ private struct Point: Layer {
     #expect(
       abs(loss - losses[index]) <= 1e-5 + 1e-4 * losses[index],
       "loss \(index): \(loss), PyTorch \(losses[index])")
-    expectClose(try model.w.value(), try fixture.row("path.\(name)", index), "w after step \(index)")
+    let place = try model.w.value()
+    expectClose(place, try fixture.row("path.\(name)", index), "w after step \(index)")
   }
 }
