@@ -141,5 +141,11 @@ done
 run 0 "bench unfused" "$tool" bench chain64k --json --seconds 0 --unfused --backend interpreter
 prints "bench unfused" '"fused":false.*'
 
+# The README's example is the one that the build compiles.
+root=$(cd "$(dirname "$0")/../.." && pwd)
+awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/README.md" >"$work/example.swift"
+cmp -s "$work/example.swift" "$root/Examples/Digits/main.swift" && pass \
+  || fail "README.md and Examples/Digits/main.swift differ"
+
 echo "tool: $passed checks passed, $failed failed"
 [[ $failed -eq 0 ]]
