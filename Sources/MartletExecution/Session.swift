@@ -225,10 +225,11 @@ public final class Session {
   private func checkRange(
     _ input: NDArray, _ argument: Program.Argument, _ bound: Int
   ) throws(RunError) {
+    // Compared as Int: a bound may be larger than any index of the dtype.
     func scan<T: BinaryInteger>(_: T.Type) -> (Int, T)? {
       input.withUnsafeBytes { bytes in
         let values = bytes.bindMemory(to: T.self)
-        for index in values.indices where values[index] < 0 || values[index] >= T(bound) {
+        for index in values.indices where values[index] < 0 || Int(values[index]) >= bound {
           return (index, values[index])
         }
         return nil

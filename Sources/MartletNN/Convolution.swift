@@ -29,7 +29,8 @@ public struct Conv2D: Layer {
   ) {
     let perGroup = inputs / max(1, groups)
     weight = Parameter([kernel, kernel, perGroup, outputs], initializer: initializer)
-    let bound = 1 / Double(max(1, kernel * kernel * perGroup)).squareRoot()
+    let fan = Double(kernel) * Double(kernel) * Double(perGroup)
+    let bound = 1 / max(1, fan).squareRoot()
     self.bias = bias ? Parameter([outputs], initializer: .uniform(-bound, bound)) : nil
     self.strides = strides
     self.padding = padding
