@@ -1,5 +1,6 @@
 // Every composite against PyTorch in float64: results and gradients, element by element.
 
+import MartletExecution
 import MartletIR
 import MartletOps
 import MartletPasses
@@ -134,7 +135,7 @@ private let indexing: [String: Body] = [
   "subscript_7": { [$0[0][.all, .stride(from: -1, to: 1, by: -1)]] },
 ]
 
-private func composite(of name: String) -> Body? {
+func composite(of name: String) -> Body? {
   if name.hasPrefix("einsum_") {
     let equation = String(name.dropFirst("einsum_".count))
     return { x in
@@ -149,32 +150,69 @@ private func composite(of name: String) -> Body? {
   return elementwise[name] ?? rows[name] ?? losses[name] ?? images[name] ?? indexing[name]
 }
 
-@Suite struct FixtureTests {
-  @Test(arguments: try readFixtures())
-  func agreesWithPyTorch(_ fixture: FixtureCase) throws {
-    let body = try #require(composite(of: fixture.name), "no composite for the case \(fixture.name)")
-    let seeds = fixture.seeds
-    let types = fixture.inputs.map(\.type)
-    let function = try TracedFunction(types) { x in
+extension FixtureCase {
+  /// Results, then gradients: the fixture's own order.
+  var expected: [HostArray] { outputs + gradients }
+
+  /// The case over another floating-point dtype.
+  func over(_ dtype: DType) -> FixtureCase {
+    func cast(_ arrays: [HostArray]) -> [HostArray] {
+      arrays.map {
+        $0.dtype.isFloatingPoint ? HostArray(TensorType(dtype, $0.shape), $0.doubles) : $0
+      }
+    }
+    var copy = self
+    copy.inputs = cast(inputs)
+    copy.outputs = cast(outputs)
+    copy.seeds = cast(seeds)
+    copy.gradients = cast(gradients)
+    return copy
+  }
+
+  func traced() throws -> TracedFunction {
+    let body = try #require(composite(of: name), "no composite for the case \(name)")
+    return try TracedFunction(inputs.map(\.type)) { x in
       let results = body(x)
       guard !seeds.isEmpty else { return results }
       let smooth = results.filter { $0.dtype.isFloatingPoint }
-      let gradients = vectorJacobianProduct(
-        smooth, cotangents: zip(smooth, seeds).map { $0.trace.constant($1) },
-        wrt: x.filter { $0.dtype.isFloatingPoint })
-      return results + gradients
+      return results
+        + vectorJacobianProduct(
+          smooth, cotangents: zip(smooth, seeds).map { $0.trace.constant($1) },
+          wrt: x.filter { $0.dtype.isFloatingPoint })
     }
-    let actual = try function(fixture.inputs)
-    let expected = fixture.outputs + fixture.gradients
+  }
+
+  /// Records an issue for each array that is too far from PyTorch's.
+  func check(_ actual: [HostArray], ulp: Double, absolute: Double) throws {
     try #require(actual.count == expected.count)
     for (index, pair) in zip(actual, expected).enumerated() {
-      let role =
-        index < fixture.outputs.count
-        ? "result \(index)" : "gradient \(index - fixture.outputs.count)"
-      // Float64: a few roundings apart, on the scale of the largest element.
-      let difference = difference(pair.0, pair.1, ulp: 64, scaled: true, absolute: 1e-13)
-      #expect(difference == nil, "\(fixture.name), \(role): \(difference ?? "")")
+      let role = index < outputs.count ? "result \(index)" : "gradient \(index - outputs.count)"
+      let difference = difference(pair.0, pair.1, ulp: ulp, scaled: true, absolute: absolute)
+      #expect(difference == nil, "\(name), \(role): \(difference ?? "")")
     }
+  }
+}
+
+@Suite struct FixtureTests {
+  // Float64: a few roundings apart, on the scale of the largest element.
+  @Test(arguments: try readFixtures())
+  func agreesWithPyTorch(_ fixture: FixtureCase) throws {
+    try fixture.check(fixture.traced()(fixture.inputs), ulp: 64, absolute: 1e-13)
+  }
+
+  /// The same through the whole compiler, where fusion makes few kernels of many operations.
+  @Test(arguments: try readFixtures())
+  func compiledAgreesWithPyTorch(_ fixture: FixtureCase) throws {
+    let actual = try runCompiled(
+      fixture.traced().graph, fixture.inputs, options: testOptions(threads: 2))
+    try fixture.check(actual, ulp: 256, absolute: 1e-12)
+  }
+
+  @Test(arguments: try readFixtures())
+  func compiledAgreesInFloat32(_ fixture: FixtureCase) throws {
+    let single = fixture.over(.float32)
+    let actual = try runCompiled(single.traced().graph, single.inputs, options: testOptions())
+    try single.check(actual, ulp: 256, absolute: 2e-6)
   }
 
   @Test func everyCompositeHasACase() throws {
