@@ -17,13 +17,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <xmmintrin.h>
 #endif
 
-enum { MT_LINE = 64, MT_SPIN_NANOSECONDS = 50000, MT_MAX_THREADS = 256 };
+enum { MT_LINE = 64, MT_SPIN_NANOSECONDS = 50000, MT_MAX_THREADS = 256, MT_LARGE_PAGE = 2 << 20 };
 
 typedef struct {
   char *base; /* as allocated */
@@ -121,9 +122,15 @@ static void *mt_aligned(const mt_block *block) {
 
 static int mt_grow(mt_block *block, size_t bytes) {
   if (bytes <= block->bytes) return 1;
-  if (bytes > SIZE_MAX - MT_LINE) return 0;
-  char *base = malloc(bytes + MT_LINE);
+  if (bytes > SIZE_MAX / 2) return 0;
+  /* Packed panels are read from end to end again and again: large pages save the address lookups. */
+  const size_t page = bytes >= MT_LARGE_PAGE / 2 ? MT_LARGE_PAGE : MT_LINE;
+  const size_t whole = (bytes + page - 1) / page * page;
+  char *base = aligned_alloc(page, whole);
   if (base == NULL) return 0;
+#if defined(MADV_HUGEPAGE)
+  if (page == MT_LARGE_PAGE) (void)madvise(base, whole, MADV_HUGEPAGE);
+#endif
   free(block->base);
   block->base = base;
   block->bytes = bytes;
