@@ -68,6 +68,30 @@ private let extremeCases: [Case] = extremes.flatMap { n in
     Case("linear to \(n)") { x, _, _ in Linear(3, n)(x) },
     Case("layer norm of \(n)") { x, _, _ in LayerNorm(n)(x) },
     Case("batch norm of \(n)") { x, _, _ in BatchNorm(n)(x) },
+    Case("argmax over \(n)") { x, _, _ in x.argmax(axis: n) },
+    Case("max over \(n)") { x, _, _ in x.max(axes: [n, 0]) },
+    Case("log-sum-exp over \(n)") { x, _, _ in logSumExp(x, axes: [n]) },
+    Case("gather at \(n)") { x, _, y in gather(x, y, axis: n) },
+    Case("iota of \(n)") { x, _, _ in iota([n, 3], axis: 0, dtype: .float32) + x.sum() },
+    Case("iota along \(n)") { x, _, _ in iota([4, 3], axis: n, dtype: .float32) + x },
+    Case("maxout of \(n)") { x, _, _ in maxout(x, pieces: n) },
+    Case("batch norm over \(n)") { x, _, _ in batchNorm(x, axis: n).normalized },
+    Case("Bernoulli \(n)") { x, _, _ in x.bernoulliLike(probability: Double(n)) },
+    Case("uniform to \(n)") { x, _, _ in x.randomUniformLike(low: 0, high: Double(n)) },
+    Case("power \(n)") { x, _, _ in pow(x, Double(n)) },
+    Case("integers times \(n)") { _, _, y in y * Double(n) },
+    Case("integers below \(n)") { _, _, y in minimum(y, Double(n)) + y },
+    Case("integer one-hot of \(n)") { _, _, y in
+      oneHot(y, classes: 5, dtype: .int32, on: Double(n), off: .nan)
+    },
+    Case("transposed conv, padding \(n)") { _, i, _ in
+      conv2dTransposed(i, Conv2D(2, 3, kernel: 3).weight.tensor(in: i.trace), padding: .all(n))
+    },
+    Case("transposed conv, stride \(n)") { _, i, _ in
+      conv2dTransposed(
+        i, Conv2D(2, 3, kernel: 3).weight.tensor(in: i.trace), strides: [n], outputPadding: [n])
+    },
+    Case("Lp pool \(n)") { _, i, _ in lpPool2d(i, p: Double(n), window: [n]) },
     Case("parameter of \(n)") { x, _, _ in
       Parameter([n, n], initializer: .heNormal).tensor(in: x.trace)
     },
@@ -75,6 +99,13 @@ private let extremeCases: [Case] = extremes.flatMap { n in
 }
 
 private let oddCases = [
+  Case("integers plus NaN") { _, _, y in y + Double.nan },
+  Case("integers plus infinity") { _, _, y in y + Double.infinity },
+  Case("integers plus 1e300") { _, _, y in (y - 1e300) * 1e300 },
+  Case("integers clipped") { _, _, y in y.clipped(low: -.infinity, high: .infinity) },
+  Case("bools plus 7") { x, _, _ in maximum(x.converted(to: .bool), 7) },
+  Case("NaN to integers") { x, _, _ in (x * Double.nan).converted(to: .int32) + 1 },
+  Case("divided by zero") { _, _, y in y / (y - y) },
   Case("nothing stacked") { _, _, _ in stack([]) },
   Case("nothing concatenated") { _, _, _ in concatenate([]) },
   Case("einsum without arrow") { x, _, _ in einsum("ij,jk", x, x) },
