@@ -142,7 +142,10 @@ private func filter(_ x: Tensor, _ size: Int, _ channels: Int) -> Tensor {
 
   @Test func computedIndicesClamp() throws {
     let function = try TracedFunction([TensorType(.int32, [3]), TensorType(.float64, [3, 2])]) {
-      [oneHot($0[0] * 1, classes: 2), softmaxCrossEntropy(logits: $0[1], labels: $0[0] * 1, reduction: .none)]
+      [
+        oneHot($0[0] * 1, classes: 2),
+        softmaxCrossEntropy(logits: $0[1], labels: $0[0] * 1, reduction: .none),
+      ]
     }
     let wild = HostArray(TensorType(.int32, [3]), [-5.0, 1, 9])
     let zeros = HostArray(splat: 0, TensorType(.float64, [3, 2]))

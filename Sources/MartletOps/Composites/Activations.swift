@@ -4,7 +4,8 @@ import MartletIR
 
 /// Rectified linear unit, `max(x, 0)`.
 ///
-/// Shape and dtype of the result: those of `x`. NaN propagates. Gradient: `dy` where `x > 0`, else 0.
+/// Shape and dtype of the result: those of `x`. NaN propagates. Gradient: `dy` where `x > 0`, else
+/// 0.
 public func relu(_ x: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
   maximum(x, 0, file: file, line: line)
 }
@@ -21,8 +22,8 @@ public func leakyRelu(
 
 /// Parametric rectified linear unit: `x` where `x > 0`, else `slope · x` with a learned slope.
 ///
-/// `slope` broadcasts to `x` by NumPy's rule (one for each channel: `[C]`). Gradient: to `x` as for a
-/// leaky ReLU, to `slope` the sum of `x · dy` where `x ≤ 0`. He et al., arXiv:1502.01852.
+/// `slope` broadcasts to `x` by NumPy's rule (one for each channel: `[C]`). Gradient: to `x` as for
+/// a leaky ReLU, to `slope` the sum of `x · dy` where `x ≤ 0`. He et al., arXiv:1502.01852.
 public func prelu(
   _ x: Tensor, slope: Tensor, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
@@ -96,8 +97,8 @@ public func softplus(_ x: Tensor, file: StaticString = #fileID, line: UInt = #li
 
 /// Maxout: the largest of `pieces` neighbouring channels, `[…, C · pieces] → […, C]`.
 ///
-/// Gradient: to the first largest piece. Goodfellow et al., arXiv:1302.4389. Refused when `pieces` does not
-/// divide the last extent.
+/// Gradient: to the first largest piece. Goodfellow et al., arXiv:1302.4389. Refused when `pieces`
+/// does not divide the last extent.
 public func maxout(
   _ x: Tensor, pieces: Int, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {

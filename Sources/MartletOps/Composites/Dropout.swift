@@ -11,11 +11,12 @@ public enum DropoutScaling: Hashable, Sendable {
   case atInference
 }
 
-/// Dropout: while training, each element is 0 with probability `rate`, independently and anew at each step.
+/// Dropout: while training, each element is 0 with probability `rate`, independently and anew at
+/// each step.
 ///
-/// What happens at inference says `scaling`. The mask is a function of (seed, step) and of the call's place
-/// in the trace: reproducible whatever the threads. Gradient: `dy` under the same mask and scale. Srivastava
-/// et al., JMLR 15 (2014). Refused unless `0 ≤ rate ≤ 1`.
+/// What happens at inference says `scaling`. The mask is a function of (seed, step) and of the
+/// call's place in the trace: reproducible whatever the threads. Gradient: `dy` under the same mask
+/// and scale. Srivastava et al., JMLR 15 (2014). Refused unless `0 ≤ rate ≤ 1`.
 public func dropout(
   _ x: Tensor, rate: Double, scaling: DropoutScaling = .inverted, file: StaticString = #fileID,
   line: UInt = #line

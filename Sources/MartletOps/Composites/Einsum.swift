@@ -4,11 +4,12 @@ import MartletIR
 
 /// Einstein summation: `einsum("bij,bjk->bik", x, y)`.
 ///
-/// Each operand has a letter for each axis; letters of the result name the axes that stay, all others
-/// are summed over. A letter twice in one operand takes its diagonal. Without `->` the result has the letters
-/// that occur once, in alphabetical order. Several operands contract from left to right, each pair by one
-/// general dot. Gradient: that of the products. Refused, with a diagnostic: letters that do not fit the ranks,
-/// extents that differ under one letter, result letters that are repeated or unknown.
+/// Each operand has a letter for each axis; letters of the result name the axes that stay, all
+/// others are summed over. A letter twice in one operand takes its diagonal. Without `->` the
+/// result has the letters that occur once, in alphabetical order. Several operands contract from
+/// left to right, each pair by one general dot. Gradient: that of the products. Refused, with a
+/// diagnostic: letters that do not fit the ranks, extents that differ under one letter, result
+/// letters that are repeated or unknown.
 public func einsum(
   _ equation: String, _ operands: Tensor..., file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
@@ -103,7 +104,8 @@ package struct EinsumEquation {
     return order == Array(letters.indices) ? total : total.transposed(order)
   }
 
-  /// Takes the diagonal under each letter that stands twice: a select, then a sum over one of the axes.
+  /// Takes the diagonal under each letter that stands twice: a select, then a sum over one of the
+  /// axes.
   private func diagonal(_ x: Tensor, _ letters: [Character]) -> (Tensor, [Character]) {
     var (x, letters) = (x, letters)
     while let second = letters.indices.first(where: { letters[..<$0].contains(letters[$0]) }),

@@ -23,10 +23,10 @@ public enum LossReduction: Hashable, Sendable {
 /// Cross-entropy of integer labels under softmax probabilities, `−ln softmax(logits)[label]`:
 /// logits `[…, C]`, labels `[…]` of any integer dtype → a scalar (or `[…]` unreduced).
 ///
-/// `labelSmoothing` s mixes the target with the uniform distribution: weight `1 − s + s/C` on the label,
-/// `s/C` on the others. Labels given to the program directly are checked against `0..<C` before each
-/// step; computed ones clamp. Gradient: to the logits `(softmax − target) / batch`; none to the
-/// labels. Refused when the shapes do not fit.
+/// `labelSmoothing` s mixes the target with the uniform distribution: weight `1 − s + s/C` on the
+/// label, `s/C` on the others. Labels given to the program directly are checked against `0..<C`
+/// before each step; computed ones clamp. Gradient: to the logits `(softmax − target) / batch`;
+/// none to the labels. Refused when the shapes do not fit.
 public func softmaxCrossEntropy(
   logits: Tensor, labels: Tensor, labelSmoothing: Double = 0, reduction: LossReduction = .mean,
   file: StaticString = #fileID, line: UInt = #line
@@ -84,8 +84,8 @@ public func softmaxCrossEntropy(
 /// Cross-entropy of probabilities (labels in 0…1) under independent sigmoids, each element
 /// `−(y · ln σ(x) + (1 − y) · ln(1 − σ(x)))`, computed as `softplus(x) − x · y`.
 ///
-/// `logits` and `labels` have one floating-point type. Gradient: to the logits `(σ(x) − y) / n`, to the labels
-/// `−x / n`. Refused when the types differ.
+/// `logits` and `labels` have one floating-point type. Gradient: to the logits `(σ(x) − y) / n`, to
+/// the labels `−x / n`. Refused when the types differ.
 public func sigmoidCrossEntropy(
   logits: Tensor, labels: Tensor, reduction: LossReduction = .mean,
   file: StaticString = #fileID, line: UInt = #line
@@ -97,8 +97,8 @@ public func sigmoidCrossEntropy(
 
 /// Mean squared error, `(prediction − target)²`.
 ///
-/// Both of one floating-point type (nothing broadcasts: a `[B]` against a `[B, 1]` is refused). Gradient:
-/// `2 · (prediction − target) / n`.
+/// Both of one floating-point type (nothing broadcasts: a `[B]` against a `[B, 1]` is refused).
+/// Gradient: `2 · (prediction − target) / n`.
 public func meanSquaredError(
   _ prediction: Tensor, _ target: Tensor, reduction: LossReduction = .mean,
   file: StaticString = #fileID, line: UInt = #line
@@ -111,7 +111,8 @@ public func meanSquaredError(
 
 /// Mean absolute error, `|prediction − target|`.
 ///
-/// Both of one floating-point type. Gradient: `sign(prediction − target) / n`, 0 where they are equal.
+/// Both of one floating-point type. Gradient: `sign(prediction − target) / n`, 0 where they are
+/// equal.
 public func meanAbsoluteError(
   _ prediction: Tensor, _ target: Tensor, reduction: LossReduction = .mean,
   file: StaticString = #fileID, line: UInt = #line
@@ -124,8 +125,8 @@ public func meanAbsoluteError(
 /// Huber's loss: `d²/2` where `|d| ≤ delta`, else `delta · (|d| − delta/2)`, with
 /// `d = prediction − target`.
 ///
-/// Both of one floating-point type. Gradient: `d` clipped to ±delta, over n. Huber, Ann. Math. Stat.
-/// 35 (1964).
+/// Both of one floating-point type. Gradient: `d` clipped to ±delta, over n. Huber, Ann. Math.
+/// Stat. 35 (1964).
 public func huber(
   _ prediction: Tensor, _ target: Tensor, delta: Double = 1, reduction: LossReduction = .mean,
   file: StaticString = #fileID, line: UInt = #line
@@ -153,8 +154,8 @@ private func elementwiseLoss(
   }
 }
 
-/// The fraction of rows whose largest logit is at the label: logits `[…, C]`, integer labels `[…]` → a
-/// float32 scalar.
+/// The fraction of rows whose largest logit is at the label: logits `[…, C]`, integer labels `[…]`
+/// → a float32 scalar.
 ///
 /// No gradient. Refused when the shapes do not fit.
 public func accuracy(

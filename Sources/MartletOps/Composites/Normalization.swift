@@ -5,9 +5,9 @@ import MartletIR
 /// Layer normalisation along one axis: `(x − mean) / √(variance + ε) · scale + bias`, with the
 /// population's variance of each row.
 ///
-/// `scale` and `bias` are `[C]`, C the extent of `axis`; nil leaves them out. Shape and dtype of the result:
-/// those of `x`. Gradient: to `x` through mean and variance, to `scale` and `bias` sums over rows.
-/// Ba et al., arXiv:1607.06450. Refused when extents do not fit.
+/// `scale` and `bias` are `[C]`, C the extent of `axis`; nil leaves them out. Shape and dtype of
+/// the result: those of `x`. Gradient: to `x` through mean and variance, to `scale` and `bias` sums
+/// over rows. Ba et al., arXiv:1607.06450. Refused when extents do not fit.
 public func layerNorm(
   _ x: Tensor, scale: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5, axis: Int = -1,
   file: StaticString = #fileID, line: UInt = #line
@@ -25,9 +25,10 @@ public func layerNorm(
 
 /// Batch normalisation with the batch's own statistics, over all axes but `axis` (the channels).
 ///
-/// `normalized = (x − mean) / √(variance + ε) · scale + bias`; `mean` and `variance` are `[C]`, the variance the
-/// population's (divide by m); running averages use `variance · m / (m − 1)`. Gradients flow through both.
-/// `scale` and `bias` are `[C]` or nil. Ioffe and Szegedy, arXiv:1502.03167.
+/// `normalized = (x − mean) / √(variance + ε) · scale + bias`; `mean` and `variance` are `[C]`, the
+/// variance the population's (divide by m); running averages use `variance · m / (m − 1)`.
+/// Gradients flow through both. `scale` and `bias` are `[C]` or nil. Ioffe and Szegedy,
+/// arXiv:1502.03167.
 public func batchNorm(
   _ x: Tensor, scale: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5, axis: Int = -1,
   file: StaticString = #fileID, line: UInt = #line

@@ -4,8 +4,8 @@ import MartletIR
 
 /// One-hot vectors of integer indices: `[…] → […, classes]`, `on` at the index, `off` elsewhere.
 ///
-/// Indices given to the program directly are checked against `0..<classes` before each step; computed ones
-/// clamp. No gradient. Refused for non-integers.
+/// Indices given to the program directly are checked against `0..<classes` before each step;
+/// computed ones clamp. No gradient. Refused for non-integers.
 public func oneHot(
   _ indices: Tensor, classes: Int, dtype: DType = .float32, on: Double = 1, off: Double = 0,
   file: StaticString = #fileID, line: UInt = #line
@@ -25,11 +25,12 @@ public func oneHot(
   }
 }
 
-/// Elements of `x` at integer `indices` along one axis (NumPy's `take_along_axis`): both of one shape
-/// but for that axis, result of the shape of `indices`.
+/// Elements of `x` at integer `indices` along one axis (NumPy's `take_along_axis`): both of one
+/// shape but for that axis, result of the shape of `indices`.
 ///
-/// `y[…, j, …] = x[…, indices[…, j, …], …]`; indices clamp. It compares every index with every place along the
-/// axis, so it is meant for short axes. Gradient: `dy` added at the indices. Refused when shapes do not fit.
+/// `y[…, j, …] = x[…, indices[…, j, …], …]`; indices clamp. It compares every index with every
+/// place along the axis, so it is meant for short axes. Gradient: `dy` added at the indices.
+/// Refused when shapes do not fit.
 public func takeAlongAxis(
   _ x: Tensor, _ indices: Tensor, axis: Int, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {

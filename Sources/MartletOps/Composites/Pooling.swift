@@ -5,9 +5,9 @@ import MartletIR
 /// The largest element of each window: `[N, H, W, C] → [N, H′, W′, C]` with
 /// `H′ = ⌊(H + pads − dilation·(window − 1) − 1) / stride⌋ + 1`.
 ///
-/// `window`, `strides` (the window if nil) and `dilations` are one number or two. Padding is never chosen;
-/// NaN propagates. Gradient: `dy` to the first largest element of each window, summed where windows
-/// overlap. Refused for ranks other than 4 and windows that do not fit.
+/// `window`, `strides` (the window if nil) and `dilations` are one number or two. Padding is never
+/// chosen; NaN propagates. Gradient: `dy` to the first largest element of each window, summed where
+/// windows overlap. Refused for ranks other than 4 and windows that do not fit.
 public func maxPool2d(
   _ x: Tensor, window: [Int], strides: [Int]? = nil, padding: Padding2D = .valid,
   dilations: [Int] = [1], file: StaticString = #fileID, line: UInt = #line
@@ -34,9 +34,9 @@ public func minPool2d(
 
 /// The mean of each window: `[N, H, W, C] → [N, H′, W′, C]`.
 ///
-/// With `countsPadding` (PyTorch's default) every window divides by its full size and padding counts as
-/// zeros; without, by the number of elements inside of the image (TensorFlow's rule). Gradient: `dy` spread evenly
-/// over its window.
+/// With `countsPadding` (PyTorch's default) every window divides by its full size and padding
+/// counts as zeros; without, by the number of elements inside of the image (TensorFlow's rule).
+/// Gradient: `dy` spread evenly over its window.
 public func averagePool2d(
   _ x: Tensor, window: [Int], strides: [Int]? = nil, padding: Padding2D = .valid,
   countsPadding: Bool = true, file: StaticString = #fileID, line: UInt = #line
@@ -65,7 +65,8 @@ public func averagePool2d(
 
 /// The p-norm of each window, `(Σ |x|^p)^{1/p}` with `p ≥ 1`: `[N, H, W, C] → [N, H′, W′, C]`.
 ///
-/// Padding counts as 0. Gradient: `dy · sign(x) · (|x| / y)^{p−1}`, 0 where the window is all zeros.
+/// Padding counts as 0. Gradient: `dy · sign(x) · (|x| / y)^{p−1}`, 0 where the window is all
+/// zeros.
 public func lpPool2d(
   _ x: Tensor, p: Double = 2, window: [Int], strides: [Int]? = nil, padding: Padding2D = .valid,
   file: StaticString = #fileID, line: UInt = #line
@@ -87,7 +88,8 @@ public func lpPool2d(
   }
 }
 
-/// The mean of each channel over the whole image: `[N, H, W, C] → [N, C]`, or `[N, 1, 1, C]` with `keepDims`.
+/// The mean of each channel over the whole image: `[N, H, W, C] → [N, C]`, or `[N, 1, 1, C]` with
+/// `keepDims`.
 ///
 /// Gradient: `dy / (H · W)`, repeated. Refused for ranks other than 4.
 public func globalAveragePool2d(

@@ -3,7 +3,8 @@
 import MartletIR
 
 extension Tensor {
-  /// The same elements with a new axis of extent 1 at `axis` (negative: counted from the result's end).
+  /// The same elements with a new axis of extent 1 at `axis` (negative: counted from the result's
+  /// end).
   ///
   /// Gradient: the cotangent reshaped. Refused when the axis is out of range.
   public func expandedDims(
@@ -32,7 +33,8 @@ extension Tensor {
       let dropped =
         axes.map { $0.map { $0 < 0 ? $0 + rank : $0 } } ?? (0..<rank).filter { shape[$0] == 1 }
       guard dropped.allSatisfy({ (0..<rank).contains($0) && shape[$0] == 1 }) else {
-        return refuse("squeezed", "the axes \(dropped) are not all of extent 1", self, at: trace.place)
+        return refuse(
+          "squeezed", "the axes \(dropped) are not all of extent 1", self, at: trace.place)
       }
       let kept = (0..<rank).filter { !dropped.contains($0) }
       return reshaped(Shape(kept.map { shape[$0] }))
@@ -56,7 +58,8 @@ extension Tensor {
 
   /// Consecutive parts of the given sizes along an axis (a negative one counts from the end).
   ///
-  /// Gradient: each part's cotangent in its place. Refused unless the sizes sum to the axis' extent.
+  /// Gradient: each part's cotangent in its place. Refused unless the sizes sum to the axis'
+  /// extent.
   public func split(
     sizes: [Int], axis: Int = 0, file: StaticString = #fileID, line: UInt = #line
   ) -> [Tensor] {
@@ -129,8 +132,8 @@ extension Tensor {
 
 /// Tensors of one type joined along a new axis: n of `[…]` → `[…, n, …]`.
 ///
-/// A negative axis counts from the result's end. Gradient: each tensor gets its slice. Refused when the
-/// list is empty or the types differ.
+/// A negative axis counts from the result's end. Gradient: each tensor gets its slice. Refused when
+/// the list is empty or the types differ.
 public func stack(
   _ tensors: [Tensor], axis: Int = 0, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {

@@ -19,8 +19,8 @@ public func softmax(
   }
 }
 
-/// Logarithm of the softmax along an axis, `y_j = x_j − ln Σ_k e^{x_k}`, without the cancellation of
-/// taking the logarithm afterwards.
+/// Logarithm of the softmax along an axis, `y_j = x_j − ln Σ_k e^{x_k}`, without the cancellation
+/// of taking the logarithm afterwards.
 ///
 /// Gradient: `dx = dy − softmax(x) · Σ dy`. Refused when the axis is out of range.
 public func logSoftmax(

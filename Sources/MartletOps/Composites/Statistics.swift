@@ -5,8 +5,8 @@ import MartletIR
 extension Tensor {
   /// The arithmetic mean over `axes` (all of them if nil; negative ones count from the end).
   ///
-  /// With `keepDims` the axes stay with extent 1. Gradient: `dy / n`, repeated. Refused for integers
-  /// and over no elements.
+  /// With `keepDims` the axes stay with extent 1. Gradient: `dy / n`, repeated. Refused for
+  /// integers and over no elements.
   public func mean(
     axes: [Int]? = nil, keepDims: Bool = false, file: StaticString = #fileID, line: UInt = #line
   ) -> Tensor {
@@ -21,8 +21,8 @@ extension Tensor {
   /// The variance over `axes`, `Σ (x − mean)² / (n − correction)`.
   ///
   /// `correction` 0 is the population's variance (NumPy, batch norm), 1 the unbiased estimate
-  /// (PyTorch's default). Gradient: `2 · (x − mean) · dy / (n − correction)`. Refused for integers and
-  /// over no elements.
+  /// (PyTorch's default). Gradient: `2 · (x − mean) · dy / (n − correction)`. Refused for integers
+  /// and over no elements.
   public func variance(
     axes: [Int]? = nil, correction: Int = 0, keepDims: Bool = false,
     file: StaticString = #fileID, line: UInt = #line

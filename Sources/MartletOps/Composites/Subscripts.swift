@@ -2,8 +2,8 @@
 
 import MartletIR
 
-/// What may stand for one axis between a tensor's brackets: an integer, a range of integers, `.all`,
-/// `.newAxis`, `.ellipsis` or `.stride(from:to:by:)`.
+/// What may stand for one axis between a tensor's brackets: an integer, a range of integers,
+/// `.all`, `.newAxis`, `.ellipsis` or `.stride(from:to:by:)`.
 public protocol TensorIndexable {
   /// The index that this stands for.
   var tensorIndex: TensorIndex { get }
@@ -69,11 +69,11 @@ extension PartialRangeThrough: TensorIndexable where Bound == Int {
 extension Tensor {
   /// Part of a tensor: `x[0..<3, .all, -1]`.
   ///
-  /// Each index stands for one axis, in order: an integer takes one place and drops the axis, a range or
-  /// `.stride(from:to:by:)` takes several, `.all` takes all, `.newAxis` adds an axis of extent 1, `.ellipsis` stands
-  /// for as many `.all` as are left. Axes without an index stay whole. Negative numbers count from the
-  /// end. Gradient: the cotangent in its place, zeros elsewhere. Refused when an index is out of
-  /// range (nothing clamps).
+  /// Each index stands for one axis, in order: an integer takes one place and drops the axis, a
+  /// range or `.stride(from:to:by:)` takes several, `.all` takes all, `.newAxis` adds an axis of
+  /// extent 1, `.ellipsis` stands for as many `.all` as are left. Axes without an index stay whole.
+  /// Negative numbers count from the end. Gradient: the cotangent in its place, zeros elsewhere.
+  /// Refused when an index is out of range (nothing clamps).
   public subscript(
     _ indices: any TensorIndexable..., file file: StaticString = #fileID, line line: UInt = #line
   ) -> Tensor {
@@ -149,7 +149,7 @@ private struct SubscriptPlan {
       let last = try bound(to, orElse: -1, last: extent - 1)
       reversed.append(axis)
       append(extent - 1 - first, extent - 1 - last, -step)
-    default: throw TypeError(op: "subscript", "the step on axis \(axis) is 0")
+    default: throw TypeError(op: "subscript", "the step on axis \(axis) is 0 or out of range")
     }
     guard start[axis] <= limit[axis] else {
       throw TypeError(

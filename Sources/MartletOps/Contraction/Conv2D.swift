@@ -1,7 +1,8 @@
 import MartletIR
 import MartletLoops
 
-/// Two-dimensional convolution (cross-correlation), `[N, H, W, I] ∗ [KH, KW, I / G, O] → [N, H′, W′, O]`.
+/// Two-dimensional convolution (cross-correlation),
+/// `[N, H, W, I] ∗ [KH, KW, I / G, O] → [N, H′, W′, O]`.
 ///
 /// Gradient: the input gradient and the filter gradient, which with this one form a closed bilinear
 /// triple: each one's gradients are the other two.
@@ -13,9 +14,13 @@ package struct Conv2D: Op {
   package init(_ attributes: AttributeReader) throws(TypeError) {
     geometry = try Conv2DGeometry(attributes)
   }
-  package static let samples = Conv2DGeometry.convolutionSamples(Conv2D.init) { [$0.input, $0.filter] }
+  package static let samples = Conv2DGeometry.convolutionSamples(Conv2D.init) {
+    [$0.input, $0.filter]
+  }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 2)
     let (x, w) = (operands[0], operands[1])
     let extents = try geometry.checked(op: name, dtypes: [x.dtype, w.dtype])
@@ -31,7 +36,9 @@ package struct Conv2D: Op {
     return [TensorType(x.dtype, [x.shape[0], extents.height, extents.width, w.shape[3]])]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let (x, w) = (inputs[0].doubles, inputs[1].doubles)
     var y = [Double](repeating: 0, count: type.count)
@@ -99,12 +106,14 @@ package func pair(_ values: [Int]) -> [Int] {
 /// Two-dimensional convolution, `[N, H, W, I] ∗ [KH, KW, I / groups, O] → [N, H′, W′, O]` with
 /// `H′ = ⌊(H + pads − dilation·(KH − 1) − 1) / stride⌋ + 1`.
 ///
-/// `y[n, i, j, o] = Σ_{u,v,c} x[n, i·s − p + u·d, j·s − p + v·d, c] · filter[u, v, c, o]`: the filter
-/// is not flipped. `strides` and `dilations` are one number or two (height, width). With `groups`,
-/// output channels of group g see the input channels of group g only; `groups == I` is depthwise.
+/// `y[n, i, j, o] = Σ_{u,v,c} x[n, i·s − p + u·d, j·s − p + v·d, c] · filter[u, v, c, o]`: the
+/// filter is not flipped. `strides` and `dilations` are one number or two (height, width). With
+/// `groups`, output channels of group g see the input channels of group g only; `groups == I` is
+/// depthwise.
 ///
-/// Gradient: to `x` by ``conv2dTransposed(_:_:strides:padding:outputPadding:dilations:groups:file:line:)``
-/// with the same filter, to `filter` by the correlation of `x` with the cotangent. Refused, with a
+/// Gradient: to `x` by
+/// ``conv2dTransposed(_:_:strides:padding:outputPadding:dilations:groups:file:line:)`` with the
+/// same filter, to `filter` by the correlation of `x` with the cotangent. Refused, with a
 /// diagnostic: ranks other than 4, channels that do not fit, a window larger than the padded image.
 public func conv2d(
   _ x: Tensor, _ filter: Tensor, strides: [Int] = [1], padding: Padding2D = .valid,

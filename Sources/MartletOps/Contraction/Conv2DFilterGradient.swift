@@ -4,8 +4,8 @@ import MartletLoops
 /// The cotangent of a convolution's filter from its input and the cotangent of its output:
 /// `[N, H, W, I], [N, H′, W′, O] → [KH, KW, I / G, O]`.
 ///
-/// Gradient: to the input the input gradient with the cotangent as filter, to the second operand the
-/// convolution of the input with the cotangent.
+/// Gradient: to the input the input gradient with the cotangent as filter, to the second operand
+/// the convolution of the input with the cotangent.
 package struct Conv2DFilterGradient: Op {
   package var geometry: Conv2DGeometry
   package init(_ geometry: Conv2DGeometry) { self.geometry = geometry }
@@ -18,7 +18,9 @@ package struct Conv2DFilterGradient: Op {
     [$0.input, $0.output]
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 2)
     let (x, dy) = (operands[0], operands[1])
     let extents = try geometry.checked(op: name, dtypes: [x.dtype, dy.dtype])
@@ -40,7 +42,9 @@ package struct Conv2DFilterGradient: Op {
     ]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let (x, dy) = (inputs[0].doubles, inputs[1].doubles)
     var dw = [Double](repeating: 0, count: type.count)

@@ -105,7 +105,8 @@ package func slidingExtent(
   let reach = dilation * (window - 1) + 1
   guard padded >= reach else {
     throw TypeError(
-      op: op, "a window of \(window) (reaching over \(reach)) does not fit a padded input of \(padded)",
+      op: op,
+      "a window of \(window) (reaching over \(reach)) does not fit a padded input of \(padded)",
       hint: "pad more, or use a smaller window")
   }
   return (padded - reach) / stride + 1

@@ -4,7 +4,8 @@ import MartletLoops
 /// The cotangent of a convolution's input from that of its output and the filter:
 /// `[N, H′, W′, O], [KH, KW, I / G, O] → [N, H, W, I]`. Also the transposed convolution.
 ///
-/// Gradient: to the first operand the convolution of the cotangent, to the filter the filter gradient.
+/// Gradient: to the first operand the convolution of the cotangent, to the filter the filter
+/// gradient.
 package struct Conv2DInputGradient: Op {
   package var geometry: Conv2DGeometry
   package init(_ geometry: Conv2DGeometry) { self.geometry = geometry }
@@ -17,7 +18,9 @@ package struct Conv2DInputGradient: Op {
     [$0.output, $0.filter]
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 2)
     let (dy, w) = (operands[0], operands[1])
     let extents = try geometry.checked(op: name, dtypes: [dy.dtype, w.dtype])
@@ -34,7 +37,9 @@ package struct Conv2DInputGradient: Op {
     ]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let (dy, w) = (inputs[0].doubles, inputs[1].doubles)
     var dx = [Double](repeating: 0, count: type.count)

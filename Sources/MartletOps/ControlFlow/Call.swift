@@ -8,7 +8,9 @@ package struct Call: Op, AttributeFree {
   package init() {}
   package static let name = "call"
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     guard regions.count == 1 else {
       throw TypeError(op: name, "takes one body graph, got \(regions.count)")
     }
@@ -29,7 +31,9 @@ package struct Call: Op, AttributeFree {
     return body.outputs.map { body.type($0.value) }
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     try Interpreter().run(regions[0], inputs)
   }
 

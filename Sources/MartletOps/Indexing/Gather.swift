@@ -31,14 +31,18 @@ package struct Gather: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 2)
     let (x, index) = (operands[0], operands[1])
     let axes = try IndexedAxis(op: name, x, index, axis)
     return [TensorType(x.dtype, Shape(axes.leading + index.shape.dimensions + axes.trailing))]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let axes = try IndexedAxis(op: name, inputs[0].type, inputs[1].type, axis)
     return [inputs[0].gathered(axes.offsets(inputs[1].integers), type.shape)]
@@ -112,9 +116,10 @@ package struct IndexedAxis {
 /// Slices of `x` along `axis` at integer `indices`:
 /// `[outer…, K, inner…], [J…] → [outer…, J…, inner…]` (NumPy's `take`).
 ///
-/// Indices are i32 or i64. Those given to the program directly are checked against `0..<K` before each
-/// step; computed ones clamp. With `axis: 0` and a matrix of vectors it is an embedding lookup. Gradient: to `x`, each cotangent slice added at its
-/// index, in a fixed order; none to the indices.
+/// Indices are i32 or i64. Those given to the program directly are checked against `0..<K` before
+/// each step; computed ones clamp. With `axis: 0` and a matrix of vectors it is an embedding
+/// lookup. Gradient: to `x`, each cotangent slice added at its index, in a fixed order; none to the
+/// indices.
 public func gather(
   _ x: Tensor, _ indices: Tensor, axis: Int = 0, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {

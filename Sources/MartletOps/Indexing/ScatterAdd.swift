@@ -2,8 +2,8 @@ import MartletIR
 import MartletLoops
 
 /// A base with slices added at indices along an axis: `base [outer…, K, inner…]`, indices `[J…]`,
-/// updates `[outer…, J…, inner…]`. Indices clamp to `0..<K`; updates of one index add in ascending order,
-/// so the bits do not depend on threads.
+/// updates `[outer…, J…, inner…]`. Indices clamp to `0..<K`; updates of one index add in ascending
+/// order, so the bits do not depend on threads.
 ///
 /// Gradient: to the base the cotangent, to the updates its `gather`; none flows to the indices.
 package struct ScatterAdd: Op {
@@ -33,7 +33,9 @@ package struct ScatterAdd: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 3)
     let (base, index, updates) = (operands[0], operands[1], operands[2])
     let axes = try IndexedAxis(op: name, base, index, axis)
@@ -46,7 +48,9 @@ package struct ScatterAdd: Op {
     return [base]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let base = inputs[0]
     let axes = try IndexedAxis(op: name, base.type, inputs[1].type, axis)
     let offsets = axes.offsets(inputs[1].integers)
@@ -83,9 +87,9 @@ package struct ScatterAdd: Op {
 /// `base` with `updates` added at integer `indices` along `axis`:
 /// `base [outer…, K, inner…]`, indices `[J…]`, updates `[outer…, J…, inner…]`.
 ///
-/// Indices given to the program directly are checked against `0..<K` before each step; computed ones
-/// clamp. Updates of one index add in ascending order: results are reproducible
-/// bit for bit. Gradient: to `base` the cotangent, to `updates` the cotangent at the indices.
+/// Indices given to the program directly are checked against `0..<K` before each step; computed
+/// ones clamp. Updates of one index add in ascending order: results are reproducible bit for bit.
+/// Gradient: to `base` the cotangent, to `updates` the cotangent at the indices.
 public func scatterAdd(
   _ base: Tensor, _ indices: Tensor, _ updates: Tensor, axis: Int = 0,
   file: StaticString = #fileID, line: UInt = #line

@@ -87,7 +87,9 @@ extension RandomOp {
     return [TensorType(dtype, Shape(shape))]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let philox = Philox(
       seed: inputs[0].integers[0], step: inputs[1].integers[0], stream: stream)

@@ -1,7 +1,8 @@
 import MartletIR
 import MartletLoops
 
-/// 32 random bits for each element, as i32: a function of (seed, step), the stream and the position.
+/// 32 random bits for each element, as i32: a function of (seed, step), the stream and the
+/// position.
 ///
 /// Gradient: none flows.
 package struct RandomBits: RandomOp {
@@ -22,10 +23,12 @@ package struct RandomBits: RandomOp {
     shape = try attributes.integers("shape")
     stream = try attributes.integer("stream")
   }
-  package static let samples : [OpSample] = drawSamples([.int32], ulp: 0) { shape, _, stream in
+  package static let samples: [OpSample] = drawSamples([.int32], ulp: 0) { shape, _, stream in
     RandomBits(shape: shape, stream: stream)
   }
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try inferRandom(operands, accepting: [.int32])
   }
   package func draw(_ philox: Philox, _ position: Int) -> Double {

@@ -29,8 +29,11 @@ package struct RandomNormal: RandomOp {
     stream = try attributes.integer("stream")
   }
   // The angle is rounded to the dtype before its sine, which costs absolute, not relative accuracy.
-  package static let samples : [OpSample] = drawSamples([.float32, .float64], ulp: 64, RandomNormal.init)
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package static let samples: [OpSample] = drawSamples(
+    [.float32, .float64], ulp: 64, RandomNormal.init)
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try inferRandom(operands, accepting: [.float32, .float64])
   }
   package func draw(_ philox: Philox, _ position: Int) -> Double { philox.normal(position, dtype) }
@@ -40,8 +43,8 @@ extension Tensor {
   /// Normal draws with this mean and standard deviation, of this tensor's shape and dtype, new at
   /// each step.
   ///
-  /// A program that draws takes `seed` and `step` as inputs: equal ones give equal draws, whatever the
-  /// number of threads. Gradient: none flows.
+  /// A program that draws takes `seed` and `step` as inputs: equal ones give equal draws, whatever
+  /// the number of threads. Gradient: none flows.
   public func randomNormalLike(
     mean: Double = 0, standardDeviation: Double = 1, file: StaticString = #fileID,
     line: UInt = #line

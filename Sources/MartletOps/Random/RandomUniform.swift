@@ -1,8 +1,8 @@
 import MartletIR
 import MartletLoops
 
-/// Uniform draws in [0, 1), all multiples of 2⁻²⁴ (f32) or 2⁻⁵³ (f64): a function of (seed, step), the
-/// stream and the position.
+/// Uniform draws in [0, 1), all multiples of 2⁻²⁴ (f32) or 2⁻⁵³ (f64): a function of (seed, step),
+/// the stream and the position.
 ///
 /// Gradient: none flows.
 package struct RandomUniform: RandomOp {
@@ -28,8 +28,11 @@ package struct RandomUniform: RandomOp {
     dtype = try attributes.dtype("dtype")
     stream = try attributes.integer("stream")
   }
-  package static let samples : [OpSample] = drawSamples([.float32, .float64], ulp: 0, RandomUniform.init)
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package static let samples: [OpSample] = drawSamples(
+    [.float32, .float64], ulp: 0, RandomUniform.init)
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try inferRandom(operands, accepting: [.float32, .float64])
   }
   package func draw(_ philox: Philox, _ position: Int) -> Double { philox.uniform(position, dtype) }
@@ -37,7 +40,9 @@ package struct RandomUniform: RandomOp {
 
 extension Trace {
   /// Uniform draws in [0, 1); each call has a stream of its own.
-  package func randomUniform(_ shape: Shape, _ dtype: DType, at place: SourceLocation? = nil) -> Tensor {
+  package func randomUniform(
+    _ shape: Shape, _ dtype: DType, at place: SourceLocation? = nil
+  ) -> Tensor {
     drawn(in: self, at: place) { RandomUniform(shape: shape, dtype: dtype, stream: $0) }
   }
 }
@@ -45,8 +50,8 @@ extension Trace {
 extension Tensor {
   /// Uniform draws in `low..<high` of this tensor's shape and dtype, new at each step.
   ///
-  /// A program that draws takes `seed` and `step` as inputs: equal ones give equal draws, whatever the
-  /// number of threads. Gradient: none flows.
+  /// A program that draws takes `seed` and `step` as inputs: equal ones give equal draws, whatever
+  /// the number of threads. Gradient: none flows.
   public func randomUniformLike(
     low: Double = 0, high: Double = 1, file: StaticString = #fileID, line: UInt = #line
   ) -> Tensor {

@@ -20,13 +20,17 @@ package struct MaxWindow: Op {
     }
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 1)
     let shape = try geometry.outputShape(of: operands[0], op: name)
     return [TensorType(operands[0].dtype, shape), TensorType(.int32, shape)]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let types = try infer(inputs.map(\.type), [])
     let x = inputs[0].doubles
     var values = [Double](repeating: -.infinity, count: types[0].count)

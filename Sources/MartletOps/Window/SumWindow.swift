@@ -18,12 +18,16 @@ package struct SumWindow: Op {
     }
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 1)
     return [TensorType(operands[0].dtype, try geometry.outputShape(of: operands[0], op: name))]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let x = inputs[0].doubles
     var y = [Double](repeating: 0, count: type.count)

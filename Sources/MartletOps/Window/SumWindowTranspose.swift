@@ -19,12 +19,16 @@ package struct SumWindowTranspose: Op {
     }
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 1)
     return [TensorType(operands[0].dtype, try geometry.inputShape(of: operands[0], op: name))]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let dy = inputs[0].doubles
     var dx = [Double](repeating: 0, count: type.count)

@@ -21,14 +21,18 @@ package struct WindowGather: Op {
     }
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 2)
     let shape = try geometry.outputShape(of: operands[0], op: name)
     try geometry.expectIndex(operands[1], shape, op: name)
     return [TensorType(operands[0].dtype, shape)]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let (x, places) = (inputs[0].doubles, inputs[1].integers)
     var y = [Double](repeating: 0, count: type.count)

@@ -107,9 +107,9 @@ package struct WindowGeometry: Hashable, Sendable {
   }
 
   /// One call of the runtime, with the table `w` of its window functions.
-  package func call(_ symbol: String, input: TensorType, output: TensorType, _ arguments: [RuntimeCall.Argument])
-    -> [RuntimeCall]
-  {
+  package func call(
+    _ symbol: String, input: TensorType, output: TensorType, _ arguments: [RuntimeCall.Argument]
+  ) -> [RuntimeCall] {
     let (x, y) = (input.shape, output.shape)
     let table = [
       x[0], inputHeight, inputWidth, x[3], y[1], y[2], windowHeight, windowWidth, strides[0],
@@ -155,7 +155,9 @@ extension WindowGeometry {
   package func forEachPair(_ output: Shape, _ body: (Int, Int) -> Void) {
     forEachOutput(output) { offset, index in
       for place in 0..<(windowHeight * windowWidth) {
-        if let source = inputOffset(index, place: place, channels: output[3]) { body(offset, source) }
+        if let source = inputOffset(index, place: place, channels: output[3]) {
+          body(offset, source)
+        }
       }
     }
   }

@@ -22,14 +22,18 @@ package struct WindowScatter: Op {
     }
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
     try expectOperands(operands, 2)
     let shape = try geometry.inputShape(of: operands[0], op: name)
     try geometry.expectIndex(operands[1], operands[0].shape, op: name)
     return [TensorType(operands[0].dtype, shape)]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(
+    _ inputs: [HostArray], _ regions: [Graph]
+  ) throws(TypeError) -> [HostArray] {
     let type = try infer(inputs.map(\.type), [])[0]
     let (dy, places) = (inputs[0].doubles, inputs[1].integers)
     var dx = [Double](repeating: 0, count: type.count)
