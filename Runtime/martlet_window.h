@@ -32,6 +32,19 @@ static inline mt_span mt_span_forward(long q, long stride, long pad, long dilati
 /* Which outputs read input i, the other way round: at * stride - pad + k * dilation = i. */
 static inline mt_span mt_span_backward(long i, long stride, long pad, long dilation, long kernel,
                                        long outputs) {
+  if (dilation == 1 && i + pad >= 0 && i + pad < 1l << 31) { /* no search for the first position */
+    const unsigned t = (unsigned)(i + pad), q = t / (unsigned)stride;
+    long at = (long)q, k = (long)t - at * stride;
+    if (at >= outputs) {
+      k += (at - outputs + 1) * stride;
+      at = outputs - 1;
+    }
+    mt_span near = {0, k, stride, at, -1};
+    if (k < kernel && at >= 0) {
+      near.count = mt_min((long)((unsigned)(kernel - 1 - k) / (unsigned)stride), at) + 1;
+    }
+    return near;
+  }
   long g = stride, h = dilation;
   while (h != 0) {
     const long r = g % h;
