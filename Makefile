@@ -27,9 +27,9 @@ test: deps test-runtime test-cli test-swift
 # The C runtime with gcc and with clang, all warnings as errors; for AArch64 under emulation where
 # the cross-compiler is there.
 test-runtime:
-	$(MAKE) -C Runtime gcc clang test
+	$(MAKE) -j2 -C Runtime gcc clang test
 	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then \
-	  $(MAKE) -C Runtime aarch64 test-aarch64; \
+	  $(MAKE) -j2 -C Runtime aarch64 test-aarch64; \
 	else echo "skipped: AArch64 (needs aarch64-linux-gnu-gcc and qemu-aarch64)"; fi
 
 test-cli: build
