@@ -58,6 +58,7 @@ public final class Function {
   ) throws -> Program {
     let start = nowMilliseconds()
     let trace = Trace(name: options.name, isTraining: isTraining)
+    defer { trace.release() }
     let inputs = specs.enumerated().map {
       trace.argument($1.type, name: $1.name ?? "input\($0)")
     }

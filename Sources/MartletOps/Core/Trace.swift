@@ -203,6 +203,14 @@ package final class Trace: @unchecked Sendable {
 
   // MARK: Ending
 
+  /// Lets go of the tensors that the trace holds, which hold the trace: without this, each
+  /// compilation with assignments or draws would leak its trace and the state behind it.
+  package func release() {
+    assignments = [:]
+    taps = []
+    key = nil
+  }
+
   /// Ends the trace; throws the first diagnostic, with the count of the others.
   package func finish() throws(CompileError) {
     ended = true
