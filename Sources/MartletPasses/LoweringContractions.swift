@@ -1,0 +1,184 @@
+// Contractions: tables, epilogues and operands; dense copies of views that a call cannot read.
+
+import MartletIR
+import MartletLoops
+import MartletOps
+
+extension Lowering {
+  mutating func lowerContraction(
+    _ index: Int, _ group: FusionGroup, _ comment: String
+  ) throws(CompileError) -> Schedule.Step {
+    let node = graph.nodes[group.members[0]]
+    guard let op = node.op as? any Op, case .contraction(let contraction) = op.lowering else {
+      throw internalError("group \(index) is no contraction", node)
+    }
+    let result = graph.type(node.result)
+    var arguments: [Schedule.Argument]
+    var reads: [Int]
+    let symbol: String
+    let flops: Int
+    switch contraction {
+    case .dot(let axes):
+      let (x, y) = (graph.type(node.operands[0]).shape, graph.type(node.operands[1]).shape)
+      let leftFree = axes.leftFree(x.rank)
+      let rightFree = axes.rightFree(y.rank)
+      let left = side(node.operands[0], [axes.leftBatch, leftFree, axes.leftContract])
+      let right = side(node.operands[1], [axes.rightBatch, axes.rightContract, rightFree])
+      let batch = axes.leftBatch.reduce(1) { $0 * x[$1] }
+      let m = leftFree.reduce(1) { $0 * x[$1] }
+      let n = rightFree.reduce(1) { $0 * y[$1] }
+      let k = axes.leftContract.reduce(1) { $0 * x[$1] }
+      symbol = "mt_gemm_\(result.dtype)"
+      arguments = [
+        .table([batch, m, n, k] + left.strides + right.strides), .buffer(left.buffer),
+        .buffer(right.buffer),
+      ]
+      reads = [left.buffer, right.buffer]
+      flops = 2 * batch * m * n * k
+    case .conv2d(let g), .conv2dInputGradient(let g), .conv2dFilterGradient(let g):
+      let a = dense(node.operands[0])
+      let b = dense(node.operands[1])
+      let (input, filter): (Shape, Shape)
+      switch contraction {
+      case .conv2dInputGradient:
+        symbol = "mt_conv2d_input_gradient_\(result.dtype)"
+        (input, filter) = (result.shape, graph.type(node.operands[1]).shape)
+      case .conv2dFilterGradient:
+        symbol = "mt_conv2d_filter_gradient_\(result.dtype)"
+        (input, filter) = (graph.type(node.operands[0]).shape, result.shape)
+      default:
+        symbol = "mt_conv2d_\(result.dtype)"
+        (input, filter) = (graph.type(node.operands[0]).shape, graph.type(node.operands[1]).shape)
+      }
+      let table = [
+        input[0], g.inputHeight, g.inputWidth, input[3], g.outputHeight, g.outputWidth, filter[3],
+        g.kernelHeight, g.kernelWidth, g.strides[0], g.strides[1], g.padding[0], g.padding[2],
+        g.dilations[0], g.dilations[1], g.groups,
+      ]
+      arguments = [.table(table), .buffer(a), .buffer(b)]
+      reads = [a, b]
+      flops = 2 * input[0] * g.outputHeight * g.outputWidth * filter.count
+    }
+    let epilogue = group.count > 0 ? build(index) : nil
+    let raw: Int
+    var writes: [Int]
+    var launch: Schedule.Launch?
+    if let epilogue {
+      raw = stored.contains(node.result)
+        ? buffer(.value(node.result)) : rawBuffer(node.result, epilogue)
+      writes = [raw]
+      var buffers: [Int] = []
+      for (position, binding) in epilogue.bindings.enumerated() {
+        if case .value(node.result) = binding {
+          buffers.append(raw)
+          continue
+        }
+        let b: Int
+        if case .value(let value) = binding, epilogue.program.buffers[position].role == .input {
+          b = copies[value] ?? buffer(of: value)
+        } else {
+          b = buffer(binding)
+        }
+        buffers.append(b)
+        if epilogue.program.buffers[position].role == .input {
+          reads.append(b)
+        } else {
+          writes.append(b)
+        }
+      }
+      let kernel = addKernel(
+        epilogue.program, name: kernelName(group), comment: "epilogue of \(comment)")
+      launch = Schedule.Launch(kernel: kernel, buffers: buffers, units: epilogue.rows)
+    } else {
+      raw = buffer(.value(node.result))
+      writes = [raw]
+    }
+    arguments.append(.buffer(raw))
+    return Schedule.Step(
+      work: .call(symbol: symbol, arguments, epilogue: launch, takesEpilogue: true),
+      writes: writes, reads: reads, comment: comment, flops: flops,
+      bytes: (reads + writes).reduce(0) { $0 + out.schedule.buffers[$1].byteCount })
+  }
+
+  /// The contraction's own result when only its epilogue reads it: the first output of the epilogue
+  /// with as many bytes takes it (each row is rewritten in place), else the arena.
+  mutating func rawBuffer(_ value: Value, _ epilogue: BuiltKernel) -> Int {
+    let type = graph.type(value)
+    for (position, binding) in epilogue.bindings.enumerated() {
+      guard epilogue.program.buffers[position].role == .output, case .value(let output) = binding,
+        graph.type(output).dtype == type.dtype, graph.type(output).count == type.count
+      else { continue }
+      let place = buffer(binding)
+      // Not in state: the epilogue may read its old value.
+      if graph.parameters.contains(where: { bufferOf[.value($0.value)] == place }) { continue }
+      return place
+    }
+    return buffer(.value(value))
+  }
+
+  mutating func side(_ operand: Value, _ groups: [[Int]]) -> (buffer: Int, strides: [Int]) {
+    if let found = plan.views.strides(of: operand, graph, groups: groups), found.offset == 0 {
+      return (buffer(of: found.source), found.strides)
+    }
+    let shape = graph.type(operand).shape
+    // A dense copy of the operand itself may still interleave the groups; copy it in their order.
+    let order = groups.flatMap { $0 }
+    let own = shape.strides
+    let inOrder = groups.allSatisfy { group in
+      IndexMap(dims: group.map { shape[$0] }, strides: group.map { own[$0] }).collapsed.dims.count <= 1
+    }
+    if inOrder {
+      return (
+        dense(operand),
+        groups.map { group in
+          IndexMap(dims: group.map { shape[$0] }, strides: group.map { own[$0] }).collapsed.strides
+            .first ?? 0
+        }
+      )
+    }
+    let map = IndexMap(dims: order.map { shape[$0] }, strides: order.map { own[$0] })
+    let from = dense(operand)
+    let type = graph.type(operand)
+    let target = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), "packed \(name(operand))")
+    pendingCopies.append(copyStep(from, map, to: target, type.dtype))
+    let sizes = groups.map { $0.reduce(1) { $0 * shape[$1] } }
+    return (target, [sizes[1] * sizes[2], sizes[2], 1])
+  }
+
+  /// A buffer that holds the value's elements in row-major order; views are copied once.
+  mutating func dense(_ value: Value) -> Int {
+    let source = plan.views[value, graph]
+    if source.isIdentity { return buffer(of: source.value) }
+    if let index = copies[value] { return index }
+    let type = graph.type(value)
+    let index = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), "copy of \(name(source.value))")
+    pendingCopies.append(copyStep(buffer(of: source.value), source.map, to: index, type.dtype))
+    copies[value] = index
+    return index
+  }
+
+  mutating func copyStep(
+    _ from: Int, _ map: IndexMap, to: Int, _ dtype: DType
+  ) -> Schedule.Step {
+    let collapsed = map.collapsed
+    var program = TileProgram(rows: 0, cols: 1)
+    let input = program.addBuffer(TileProgram.Buffer(dtype, .input, label: "source"))
+    let output = program.addBuffer(TileProgram.Buffer(dtype, .output, label: "copy"))
+    let access: TileProgram.Access
+    let level: TileProgram.Level
+    if map.isIdentity {
+      (access, level) = (.flat, .full)
+    } else if collapsed.isScalar && collapsed.offset == 0 {
+      (access, level) = (.scalar, .scalar)
+    } else {
+      (access, level) = (.view(collapsed), .full)
+    }
+    let x = program.append(.load(buffer: input, access), dtype, level)
+    _ = program.append(.store(buffer: output, x), dtype, .full)
+    let kernel = addKernel(program, name: "copy", comment: "copy of a view")
+    return Schedule.Step(
+      work: .launch([Schedule.Launch(kernel: kernel, buffers: [from, to], units: map.count)]),
+      writes: [to], reads: [from], comment: "copy", bytes: 2 * map.count * dtype.byteCount,
+      grain: 16384)
+  }
+}
