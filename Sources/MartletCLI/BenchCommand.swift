@@ -36,13 +36,16 @@ struct BenchCommand: ParsableCommand {
   var disable: String?
   @Option(help: "tcc, cc or interpreter.")
   var backend: CompileOptions.Backend?
+  @Flag(help: "Chains of operations in tile form, in scalar form through $CC, and unfused.")
+  var micro = false
   @Flag(help: "One JSON object a line instead of the table.")
   var json = false
   @Flag(help: .hidden)
   var bare = false
 
   func validate() throws {
-    for name in workloads where Workload.named(name) == nil {
+    let chains = MicroChain.all.map(\.name)
+    for name in workloads where micro ? !chains.contains(name) : Workload.named(name) == nil {
       throw ValidationError("unknown workload '\(name)'; see martlet bench --list")
     }
     guard (1...64).contains(threads) else {
@@ -56,6 +59,10 @@ struct BenchCommand: ParsableCommand {
   func run() throws {
     let start = nowMilliseconds()
     if list {
+      if micro {
+        for chain in MicroChain.all { Output.line(chain.name.padded(16) + chain.summary) }
+        return
+      }
       for workload in Workload.all { Output.line(workload.name.padded(12) + workload.summary) }
       return
     }
@@ -65,6 +72,11 @@ struct BenchCommand: ParsableCommand {
     if unfused { try options.disable(["fuse"]) }
     if let disable {
       try options.disable(disable.split(separator: ",").map(String.init), source: "--disable")
+    }
+    if micro {
+      try MicroMeasurement.run(
+        workloads, options: options, seconds: seconds / 10, json: json)
+      return
     }
     let names = workloads.isEmpty ? Workload.all.map(\.name) : workloads
     if !json, !bare { Output.line(Measurement.header) }

@@ -13,6 +13,7 @@ import CMartletRuntime
 #endif
 
 func logarithm(_ x: Float) -> Float { logf(x) }
+func exponential(_ x: Float) -> Float { expf(x) }
 
 /// The machine's limits, measured at start.
 struct MachineLimits {

@@ -130,6 +130,8 @@ run 0 "doctor" "$tool" doctor && prints "doctor" '^libtcc +works'
 # Benchmarks: one JSON object a line and nothing else, with every key.
 run 0 "bench list" "$tool" bench --list && prints "bench list" '^mlp_tiny '
 run 64 "no such workload" "$tool" bench mlp_tiny nothing
+run 0 "bench chains" "$tool" bench --micro --list && prints "bench chains" '^layernorm_grad '
+run 64 "no such chain" "$tool" bench --micro chain64k
 run 1 "no such pass" "$tool" bench mlp_tiny --disable unroll
 run 0 "bench" "$tool" bench mlp_tiny chain64k --json --seconds 0 --threads 2
 [[ $(wc -l <"$work/out") -eq 2 && $(grep -cE '^\{.*\}$' "$work/out") -eq 2 ]] && pass || fail "bench: no JSON lines"
