@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes Tests/TrainingTests/Fixtures/{lenet5,batchnorm,optimizers}.safetensors with PyTorch.
+"""Writes Tests/TrainingTests/Fixtures/*.safetensors with PyTorch: lenet5, batchnorm, optimizers,
+resnet20, vgg16; all of them, or those named.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make-training-fixtures.py
@@ -11,6 +12,7 @@ come from float64, losses of training from float32.
 import copy
 import json
 import os
+import sys
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -172,9 +174,163 @@ def optimizers():
     save("optimizers", arrays)
 
 
+class ResidualBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.convolution1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.convolution2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        if stride != 1 or inputs != outputs:
+            self.projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.projectionNorm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        y = self.norm2(self.convolution2(F.relu(self.norm1(self.convolution1(x)))))
+        if hasattr(self, "projection"):
+            x = self.projectionNorm(self.projection(x))
+        return F.relu(y + x)
+
+
+class ResNet20(nn.Module):
+    def __init__(self, width, classes):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        blocks, inputs = [], width
+        for stage in range(3):
+            for index in range(3):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(ResidualBlock(inputs, width << stage, stride))
+                inputs = width << stage
+        self.blocks = nn.Sequential(*blocks)
+        self.output = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        return self.output(self.blocks(F.relu(self.norm(self.convolution(x)))).mean((2, 3)))
+
+
+class VGG16(nn.Module):
+    def __init__(self, size, classes, width, hidden):
+        super().__init__()
+        stages, inputs = [], 3
+        for stage, count in enumerate((2, 2, 3, 3, 3)):
+            outputs = width << min(stage, 3)
+            stages.append(nn.ModuleList(
+                nn.Conv2d(outputs if i else inputs, outputs, 3, padding=1) for i in range(count)))
+            inputs = outputs
+        self.stages = nn.ModuleList(stages)
+        self.side, self.channels = size // 32, inputs
+        self.dense1 = nn.Linear(inputs * self.side ** 2, hidden)
+        self.dense2 = nn.Linear(hidden, hidden)
+        self.output = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        for stage in self.stages:
+            for convolution in stage:
+                x = F.relu(convolution(x))
+            x = F.max_pool2d(x, 2)
+        return self.output(F.relu(self.dense2(F.relu(self.dense1(x.flatten(1))))))
+
+
+def martlet(model, name, x):
+    """A parameter of these two models, or its gradient, in Martlet's order and its name there."""
+    x = x.detach().numpy()
+    if x.ndim == 4:
+        x = x.transpose(2, 3, 1, 0)
+    elif name == "dense1.weight":
+        x = x.reshape(-1, model.channels, model.side, model.side)
+        x = x.transpose(2, 3, 1, 0).reshape(-1, x.shape[0])
+    elif x.ndim == 2:
+        x = x.T
+    owner, _, field = name.rpartition(".")
+    field = {"running_mean": "runningMean", "running_var": "runningVariance"}.get(field, field)
+    if isinstance(model.get_submodule(owner), nn.BatchNorm2d) and field == "weight":
+        field = "scale"
+    return f"{owner}.{field}", x.astype(np.float32)
+
+
+def narrow(title, model, images, labels, draw=None):
+    """Logits and gradients of the first batch in float64, losses of a step each with momentum, the
+    state after them, and the logits of inference on the first batch."""
+    arrays = {"images": images, "labels": labels}
+
+    def state(prefix, model):
+        for name, value in model.state_dict().items():
+            if not name.endswith("num_batches_tracked"):
+                name, value = martlet(model, name, value)
+                arrays[f"{prefix}.{name}"] = value
+
+    def batch(i, dtype):
+        x = torch.tensor(images[i].transpose(0, 3, 1, 2).astype(np.float64) / 256, dtype=dtype)
+        return x, torch.tensor(labels[i], dtype=torch.long)
+
+    if draw:
+        with torch.no_grad():
+            draw(model)
+    state("initial", model)
+    exact = copy.deepcopy(model).double()
+    x, y = batch(0, torch.float64)
+    logits = exact(x)
+    F.cross_entropy(logits, y).backward()
+    arrays["logits"] = logits.detach().numpy().astype(np.float32)
+    for name, p in exact.named_parameters():
+        name, value = martlet(model, name, p.grad)
+        arrays["gradient." + name] = value
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    losses = []
+    for i in range(len(images)):
+        optimizer.zero_grad()
+        x, y = batch(i, torch.float32)
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    arrays["losses"] = np.array(losses, dtype=np.float32)
+    # The state after a step; of all parameters it would only make the file larger.
+    for name, value in model.state_dict().items():
+        if "running" in name:
+            name, value = martlet(model, name, value)
+            arrays["final." + name] = value
+    model.eval()
+    x, _ = batch(0, torch.float32)
+    arrays["evaluated"] = model(x).detach().numpy()
+    save(title, arrays)
+
+
+def resnet20():
+    torch.manual_seed(8)
+    rng = np.random.default_rng(8)
+    images = rng.integers(0, 256, (4, 4, 16, 16, 3), dtype=np.uint8)
+    labels = rng.integers(0, 10, (4, 4), dtype=np.int32)
+
+    def draw(model):
+        # Scales and biases of batch norm begin with ones and zeros, which would hide mistakes.
+        for name, p in model.named_parameters():
+            if "norm" in name.lower():
+                p += 0.2 * torch.randn(p.shape)
+
+    narrow("resnet20", ResNet20(3, 10), images, labels, draw)
+
+
+def vgg16():
+    torch.manual_seed(9)
+    rng = np.random.default_rng(9)
+    images = rng.integers(0, 256, (3, 2, 64, 64, 3), dtype=np.uint8)
+    labels = rng.integers(0, 10, (3, 2), dtype=np.int32)
+
+    def draw(model):
+        # PyTorch's first weights let the signal die out in so deep a network without batch norm.
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape) * (2 / (p[0].numel() if p.ndim > 1 else 50)) ** 0.5)
+
+    narrow("vgg16", VGG16(64, 10, 2, 16), images, labels, draw)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    lenet5()
-    batchnorm()
-    optimizers()
+    for make in (lenet5, batchnorm, optimizers, resnet20, vgg16):
+        if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
+            make()

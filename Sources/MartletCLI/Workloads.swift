@@ -30,6 +30,11 @@ extension Workload {
         "lenet5", "LeNet-5, batch 64, momentum: one training step", image: [28, 28, 1], classes: 10,
         batch: 64, Momentum(learningRate: 0.01, momentum: 0.9)
       ) { LeNet5() },
+      classifier(
+        "resnet20", "ResNet-20, 32×32, batch 32, momentum: one training step", image: [32, 32, 3],
+        classes: 10, batch: 32, Momentum(learningRate: 0.01, momentum: 0.9)
+      ) { ResNet20() },
+      vgg(),
       chain("chain64k", 1 << 16),
       chain("chain16m", 1 << 24),
       gemm("gemm512", 512),
@@ -74,11 +79,36 @@ extension Workload {
         TensorSpec([batch], .int32, name: "y"), options: options
       ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
       return BuiltWorkload(
-        program: step.program, parameters: model.parameters.reduce(0) { $0 + $1.type.count },
+        program: step.program,
+        parameters: model.parameters.reduce(0) { $0 + ($1.isTrainable ? $1.type.count : 0) },
         step: { _ = try step.run($0) })
     } inputs: {
       var draws = NormalDraws()
       return [try draws.normal(shape), try draws.labels(batch, below: classes)]
+    }
+  }
+
+  // MARK: - Inference
+
+  /// VGG-16 with its weights frozen into the program. The first step of the figures is everything
+  /// from the model's closure on, drawing its weights included.
+  private static func vgg() -> Workload {
+    let shape: Shape = [1, 224, 224, 3]
+    return Workload(
+      name: "vgg_infer", summary: "VGG-16, 224×224, batch 1, frozen weights: inference"
+    ) { options in
+      let model = VGG16()
+      var options = options
+      options.name = "vgg_infer"
+      let function = try compile(frozen: model, TensorSpec(shape, name: "x"), options: options) {
+        model($0)
+      }
+      return BuiltWorkload(
+        program: function.program, parameters: model.parameters.reduce(0) { $0 + $1.type.count },
+        step: { _ = try function.run($0) })
+    } inputs: {
+      var draws = NormalDraws()
+      return [try draws.normal(shape)]
     }
   }
 
