@@ -10,13 +10,13 @@
     mt_gemm_run_##S(&mt_gemm_ops_##S##_##isa, cx, s, a, b, c, epilogue, p);                       \
   }                                                                                               \
   void mt_conv2d_##S##_##isa MT_P_CONV(mt_context *, T) {                                         \
-    mt_conv_run_##S(&mt_gemm_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);                       \
+    mt_conv_run_##S(&mt_conv_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);                       \
   }                                                                                               \
   void mt_conv2d_input_gradient_##S##_##isa MT_P_CONV(mt_context *, T) {                          \
-    mt_conv_input_gradient_run_##S(&mt_gemm_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);        \
+    mt_conv_input_gradient_run_##S(&mt_conv_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);        \
   }                                                                                               \
   void mt_conv2d_filter_gradient_##S##_##isa MT_P_CONV(mt_context *, T) {                         \
-    mt_conv_filter_gradient_run_##S(&mt_gemm_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);       \
+    mt_conv_filter_gradient_run_##S(&mt_conv_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);       \
   }
 #define MT_ENTRIES_OF(isa) MT_ENTRIES(float, f32, isa) MT_ENTRIES(double, f64, isa)
 

@@ -1,19 +1,48 @@
-/* Convolution drivers: martlet_conv.c. */
+/* Convolution: its kernels (martlet_conv_kernels.inc) and drivers (martlet_conv.c). */
 #ifndef MARTLET_CONV_H
 #define MARTLET_CONV_H
 
 #include "martlet_calls.h"
 #include "martlet_gemm.h"
 
+/* What the drivers need of one instruction set and element type. The direct kernels read images where
+ * they lie: no im2col. Each sum is one chain of v_fma from +0, k ascending, unless said otherwise. */
+#define MT_CONV_OPS(E, SUFFIX)                                                                     \
+  typedef struct {                                                                                 \
+    const mt_gemm_ops_##SUFFIX *gemm;                                                              \
+    long nr; /* columns of a filter panel */                                                       \
+    /* y[i * y_step + c], i < pixels, c < n <= nr, = the sum over r < runs, e < run of             \
+     * from[r][at + i * step + e] * w[(r * run + e) * nr + c]. */                                  \
+    void (*line)(E *y, long y_step, long pixels, long n, const E *const *from, long at, long runs, \
+                 long run, long step, const E *w);                                                 \
+    /* tile[i][l] = (or +=) the sum over lines and pixels p of                                     \
+     * by[line][by_at + p * by_step + i] * from[line][at + p * step + l], l < vectors * vl. */     \
+    void (*outer)(E *tile, int accumulate, long rows, long vectors, const E *const *from, long at, \
+                  long step, const E *const *by, long by_at, long by_step, long lines,             \
+                  long pixels);                                                                    \
+    long outer_rows[3]; /* most rows of a tile of 1, 2, 3 vectors */                               \
+  } mt_conv_ops_##SUFFIX;
+
+MT_CONV_OPS(float, f32)
+MT_CONV_OPS(double, f64)
+
+#define MT_CONV_DECLARE(isa)                          \
+  extern const mt_conv_ops_f32 mt_conv_ops_f32_##isa; \
+  extern const mt_conv_ops_f64 mt_conv_ops_f64_##isa;
+MT_CONV_DECLARE(baseline)
+MT_CONV_DECLARE(avx2)
+MT_CONV_DECLARE(avx512)
+MT_CONV_DECLARE(neon)
+
 #define MT_DRIVERS(T, S)                                                                          \
   void mt_gemm_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *s, const T *a,       \
                        const T *b, T *c, mt_kernel epilogue, void *const *p);                     \
-  void mt_conv_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *g, const T *x,       \
+  void mt_conv_run_##S(const mt_conv_ops_##S *d, mt_context *cx, const long *g, const T *x,       \
                        const T *w, T *y, mt_kernel epilogue, void *const *p);                     \
-  void mt_conv_input_gradient_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *g,    \
+  void mt_conv_input_gradient_run_##S(const mt_conv_ops_##S *d, mt_context *cx, const long *g,    \
                                       const T *dy, const T *w, T *dx, mt_kernel epilogue,         \
                                       void *const *p);                                            \
-  void mt_conv_filter_gradient_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *g,   \
+  void mt_conv_filter_gradient_run_##S(const mt_conv_ops_##S *d, mt_context *cx, const long *g,   \
                                        const T *x, const T *dy, T *dw, mt_kernel epilogue,        \
                                        void *const *p);
 MT_DRIVERS(float, f32)

@@ -1,0 +1,25 @@
+/* Convolution kernels for avx2. */
+#include "martlet_conv.h"
+
+#if MT_X86
+#include <immintrin.h>
+MT_TARGET_AVX2
+#define MT_ISA avx2
+#define MT_VECTOR 256
+#define MR 6
+#define NV 2
+#define TALL 12
+#define ROWS1 10
+#define ROWS2 6
+#define ROWS3 4
+#define MT_BITS 32
+#include "martlet_vector.inc"
+#include "martlet_conv_kernels.inc"
+#undef MT_BITS
+#define MT_BITS 64
+#include "martlet_vector.inc"
+#include "martlet_conv_kernels.inc"
+MT_TARGET_END
+#else
+typedef int mt_no_conv_avx2;
+#endif

@@ -1,0 +1,25 @@
+/* Convolution kernels for avx512. */
+#include "martlet_conv.h"
+
+#if MT_X86
+#include <immintrin.h>
+MT_TARGET_AVX512
+#define MT_ISA avx512
+#define MT_VECTOR 512
+#define MR 14
+#define NV 2
+#define TALL 24
+#define ROWS1 16
+#define ROWS2 12
+#define ROWS3 8
+#define MT_BITS 32
+#include "martlet_vector.inc"
+#include "martlet_conv_kernels.inc"
+#undef MT_BITS
+#define MT_BITS 64
+#include "martlet_vector.inc"
+#include "martlet_conv_kernels.inc"
+MT_TARGET_END
+#else
+typedef int mt_no_conv_avx512;
+#endif
