@@ -3,6 +3,7 @@
 
 #include "martlet_conv.h"
 #include "martlet_gemm.h"
+#include "martlet_winograd.h"
 
 /* The drivers are the same for all instruction sets: they get the kernels that they drive. */
 #define MT_ENTRIES(T, S, isa)                                                                     \
@@ -18,7 +19,11 @@
   void mt_conv2d_filter_gradient_##S##_##isa MT_P_CONV(mt_context *, T) {                         \
     mt_conv_filter_gradient_run_##S(&mt_conv_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);       \
   }
-#define MT_ENTRIES_OF(isa) MT_ENTRIES(float, f32, isa) MT_ENTRIES(double, f64, isa)
+#define MT_ENTRIES_OF(isa)                                                                        \
+  MT_ENTRIES(float, f32, isa) MT_ENTRIES(double, f64, isa)                                        \
+  void mt_conv2d_winograd_f32_##isa MT_P_CONV(mt_context *, float) {                              \
+    mt_winograd_run(&mt_winograd_ops_##isa, cx, g, x, w, y, epilogue, p);                         \
+  }
 
 /* ISO C has no conversion from a function to an object pointer; POSIX and every JIT do. */
 #define MT_ADDRESS(function) __extension__(void *)(function)

@@ -39,7 +39,9 @@
   X(window_gather_##S, MT_P_CHOSEN_WINDOW, T)                    \
   X(sum_window_##S, MT_P_SUM_WINDOW, T)                          \
   X(sum_window_transpose_##S, MT_P_SUM_WINDOW, T)
-#define MT_VARIANT_CALLS(X) MT_VARIANT_CALLS_OF(X, float, f32) MT_VARIANT_CALLS_OF(X, double, f64)
+#define MT_VARIANT_CALLS(X)                                                               \
+  MT_VARIANT_CALLS_OF(X, float, f32) MT_VARIANT_CALLS_OF(X, double, f64)                  \
+  X(conv2d_winograd_f32, MT_P_CONV, float)
 
 #define MT_SINGLE_CALLS(X)                                       \
   X(gemm_i32, MT_P_GEMM, int)                                    \
