@@ -5,7 +5,8 @@ BUILD_FLAGS ?= -c release
 TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
-.PHONY: all deps build demo test test-runtime test-swift test-cli compare bench slow lint clean
+.PHONY: all deps build demo test test-runtime test-swift test-cli test-counts counts compare bench \
+  bench-peers slow lint clean
 
 all: build
 
@@ -22,7 +23,7 @@ demo: build
 	@$(TOOL) summary $(MODEL)
 
 # The summary of the Swift tests is the last line.
-test: deps test-runtime test-cli test-swift
+test: deps test-runtime test-cli test-counts test-swift
 
 # The C runtime with gcc and with clang, all warnings as errors; for AArch64 under emulation where
 # the cross-compiler is there.
@@ -35,6 +36,13 @@ test-runtime:
 test-cli: build
 	Tests/cli/run.sh $(TOOL)
 
+# What the benchmark workloads compile to: no count may grow unnoticed. `make counts` records them.
+test-counts: build
+	scripts/counts $(TOOL)
+
+counts: build
+	scripts/counts $(TOOL) --record
+
 test-swift:
 	$(SWIFT) test $(BUILD_FLAGS)
 
@@ -44,6 +52,11 @@ slow:
 
 bench: build
 	scripts/bench $(TOOL)
+
+# Beside PyTorch, torch.compile and JAX, installed into .venv-peers at the first run; PYTHON=… names
+# another interpreter, OPTIONS=… passes options (scripts/bench-peers --help). Writes docs/benchmarks.md.
+bench-peers: deps
+	scripts/bench-peers $(OPTIONS)
 
 # Against PyTorch, installed into .venv-compare at the first run; PYTHON=… names another one.
 compare: deps

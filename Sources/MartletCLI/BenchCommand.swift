@@ -19,7 +19,8 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       Without a name it runs all workloads, one process each. The limit is what the operations \
       would take at the multiply-add peak, and the bytes at the bandwidth of a copy, both \
-      measured at start.
+      measured at start. The first step counts from the model's closure to the loss: tracing, \
+      passes, C, machine code, page faults. Inputs and first weights are drawn before it.
       """)
 
   @Argument(help: ArgumentHelp("Workloads; all if none is named.", valueName: "workload"))
@@ -42,11 +43,26 @@ struct BenchCommand: ParsableCommand {
   var json = false
   @Flag(help: .hidden)
   var bare = false
+  @Flag(help: ArgumentHelp("Answers on standard input: see BenchServer.", visibility: .hidden))
+  var serve = false
+  @Flag(help: "Compile only: kernels, bytes and nodes of each workload.")
+  var counts = false
 
   func validate() throws {
     let chains = MicroChain.all.map(\.name)
     for name in workloads where micro ? !chains.contains(name) : Workload.named(name) == nil {
       throw ValidationError("unknown workload '\(name)'; see martlet bench --list")
+    }
+    if let disable {
+      do {
+        var options = try CompileOptions()
+        try options.disable(disable.split(separator: ",").map(String.init), source: "--disable")
+      } catch {
+        throw ValidationError("\(error.message); \(error.hint)")
+      }
+    }
+    if serve, workloads.count != 1 {
+      throw ValidationError("--serve takes one workload")
     }
     guard (1...64).contains(threads) else {
       throw ValidationError("--threads \(threads): expected 1 to 64")
@@ -63,7 +79,13 @@ struct BenchCommand: ParsableCommand {
         for chain in MicroChain.all { Output.line(chain.name.padded(16) + chain.summary) }
         return
       }
-      for workload in Workload.all { Output.line(workload.name.padded(12) + workload.summary) }
+      for workload in Workload.all {
+        Output.line(
+          json
+            ? JSONValue.object([
+              .init("workload", .string(workload.name)), .init("summary", .string(workload.summary)),
+            ]).line : workload.name.padded(12) + workload.summary)
+      }
       return
     }
     var options = try CompileOptions()
@@ -79,7 +101,13 @@ struct BenchCommand: ParsableCommand {
       return
     }
     let names = workloads.isEmpty ? Workload.all.map(\.name) : workloads
-    if !json, !bare { Output.line(Measurement.header) }
+    if counts {
+      for workload in names.compactMap(Workload.named) {
+        Output.line(try Counts(workload, options).line)
+      }
+      return
+    }
+    if !json, !bare, !serve { Output.line(Measurement.header) }
     guard names.count == 1, let workload = Workload.named(names[0]) else {
       for name in names { try spawn(name) }
       return
@@ -87,8 +115,9 @@ struct BenchCommand: ParsableCommand {
     let probeStart = nowMilliseconds()
     let limits = MachineLimits.measure(options)
     let probed = nowMilliseconds() - probeStart
-    let result = try Measurement(
-      workload, options: options, limits: limits, seconds: seconds, start: start + probed)
+    let running = try RunningWorkload(workload, options: options, start: start + probed)
+    if serve { return try BenchServer(running, limits: limits).serve() }
+    let result = Measurement(running, times: try running.times(seconds: seconds), limits: limits)
     Output.line(json ? result.json : result.row)
   }
 

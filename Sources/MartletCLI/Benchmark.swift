@@ -36,6 +36,53 @@ struct MachineLimits {
   }
 }
 
+/// A workload that has made its first step.
+struct RunningWorkload {
+  let workload: Workload
+  let options: CompileOptions
+  let built: BuiltWorkload
+  let setupSeconds: Double
+  let firstStepSeconds: Double
+  private let inputs: [NDArray]
+
+  /// Set-up counts from `start`; the first step from the model's closure to the loss.
+  init(_ workload: Workload, options: CompileOptions, start: Double) throws {
+    self.workload = workload
+    self.options = options
+    let prepared = try workload.prepare()
+    inputs = prepared.inputs
+    setupSeconds = (nowMilliseconds() - start) / 1e3
+    let first = nowMilliseconds()
+    built = try prepared.build(options)
+    try built.step(inputs)
+    firstStepSeconds = (nowMilliseconds() - first) / 1e3
+  }
+
+  /// Milliseconds of each step, for `seconds` or `limit` steps, five at least; the first three are
+  /// not counted.
+  func times(seconds: Double, limit: Int = 20_000) throws -> [Double] {
+    for _ in 0..<3 { try built.step(inputs) }
+    var times: [Double] = []
+    let begin = nowMilliseconds()
+    var now = begin
+    while (now - begin < seconds * 1e3 && times.count < limit) || times.count < 5 {
+      try built.step(inputs)
+      let end = nowMilliseconds()
+      times.append(end - now)
+      now = end
+    }
+    return times
+  }
+
+  /// Bytes of inputs, results, parameters, optimizer state and arena.
+  var neededBytes: Int {
+    let program = built.program
+    return inputs.reduce(0) { $0 + $1.type.byteCount }
+      + program.results.reduce(0) { $0 + $1.type.byteCount } + program.report.stateBytes
+      + program.report.arenaBytes
+  }
+}
+
 /// What was measured of one workload.
 struct Measurement {
   var workload: String
@@ -54,57 +101,40 @@ struct Measurement {
   var compileMilliseconds: Double { max(0, firstStepSeconds * 1e3 - stepMilliseconds) }
   var gflops: Double { Double(report.flops) / max(1e-9, stepMilliseconds) / 1e6 }
 
-  init(
-    _ workload: Workload, options: CompileOptions, limits: MachineLimits?, seconds: Double,
-    start: Double
-  ) throws {
-    let inputs = try workload.inputs()
-    setupSeconds = (nowMilliseconds() - start) / 1e3
-
-    let first = nowMilliseconds()
-    let built = try workload.build(options)
-    try built.step(inputs)
-    firstStepSeconds = (nowMilliseconds() - first) / 1e3
-
-    for _ in 0..<3 { try built.step(inputs) }
-    var times: [Double] = []
-    let begin = nowMilliseconds()
-    var now = begin
-    while (now - begin < seconds * 1e3 && times.count < 20_000) || times.count < 5 {
-      try built.step(inputs)
-      let end = nowMilliseconds()
-      times.append(end - now)
-      now = end
-    }
-    times.sort()
-    self.workload = workload.name
-    self.options = options
-    report = built.program.report
-    steps = times.count
-    stepMilliseconds = times[times.count / 2]
-    quartileMilliseconds = times[times.count * 3 / 4] - times[times.count / 4]
-    parameters = built.parameters
-    let traffic = Traffic(built.program)
+  init(_ running: RunningWorkload, times: [Double], limits: MachineLimits?) {
+    let sorted = times.sorted()
+    workload = running.workload.name
+    options = running.options
+    report = running.built.program.report
+    setupSeconds = running.setupSeconds
+    firstStepSeconds = running.firstStepSeconds
+    steps = sorted.count
+    stepMilliseconds = sorted[sorted.count / 2]
+    quartileMilliseconds = sorted[sorted.count * 3 / 4] - sorted[sorted.count / 4]
+    parameters = running.built.parameters
+    let traffic = Traffic(running.built.program)
     bytes = traffic.bytes
     limitMilliseconds = limits.map { traffic.limit($0) }
+    residentMegabytes = Measurement.residentMegabytes()
+  }
+
+  /// The largest resident size of this process so far.
+  private static func residentMegabytes() -> Double {
     var usage = rusage()
     #if os(macOS)
       getrusage(RUSAGE_SELF, &usage)
-      residentMegabytes = Double(usage.ru_maxrss) / 1e6
+      return Double(usage.ru_maxrss) / 1e6
     #else
       getrusage(Int32(truncatingIfNeeded: RUSAGE_SELF.rawValue), &usage)
-      residentMegabytes = Double(usage.ru_maxrss) * 1024 / 1e6
+      return Double(usage.ru_maxrss) * 1024 / 1e6
     #endif
   }
 
   /// One line of JSON.
-  var json: String {
-    func number(_ x: Double, _ digits: Int) -> JSONValue {
-      var scale = 1.0
-      for _ in 0..<digits { scale *= 10 }
-      return .number((x * scale).rounded() / scale)
-    }
-    let value = JSONValue.object([
+  var json: String { object.line }
+
+  var object: JSONValue {
+    .object([
       .init("workload", .string(workload)),
       .init("threads", .integer(options.threads)),
       .init("backend", .string(options.backend.rawValue)),
@@ -138,8 +168,6 @@ struct Measurement {
           .init("tcc_ms", number(report.machineCodeMilliseconds, 3)),
         ])),
     ])
-    guard let text = try? value.encoded(file: "standard output") else { return "{}" }
-    return String(decoding: text, as: UTF8.self)
   }
 
   static let header =
@@ -204,4 +232,19 @@ struct Traffic {
       $0 + max(Double($1.flops) / limits.gflops / 1e6, Double($1.bytes) / limits.copy / 1e6)
     }
   }
+}
+
+extension JSONValue {
+  /// As one line of text.
+  var line: String {
+    guard let text = try? encoded(file: "standard output") else { return "{}" }
+    return String(decoding: text, as: UTF8.self)
+  }
+}
+
+/// A number rounded to some digits behind the point.
+func number(_ x: Double, _ digits: Int) -> JSONValue {
+  var scale = 1.0
+  for _ in 0..<digits { scale *= 10 }
+  return .number((x * scale).rounded() / scale)
 }

@@ -7,10 +7,15 @@ import Martlet
 struct Workload {
   var name: String
   var summary: String
-  /// Compiles it, from building the model on; called once, timed.
+  /// Draws inputs and first weights; set-up, as in the peers' scripts, and no part of the first step.
+  var prepare: () throws -> PreparedWorkload
+}
+
+/// A workload with its inputs and weights in memory, to be compiled.
+struct PreparedWorkload {
+  var inputs: [NDArray]
+  /// Compiles it, from the model's closure on; called once, timed.
   var build: (CompileOptions) throws -> BuiltWorkload
-  /// Draws the inputs; not timed.
-  var inputs: () throws -> [NDArray]
 }
 
 /// A compiled workload.
@@ -70,45 +75,52 @@ extension Workload {
     _ optimizer: some Optimizer, _ make: @escaping () -> Model
   ) -> Workload {
     let shape = Shape([batch] + image)
-    return Workload(name: name, summary: summary) { options in
+    return Workload(name: name, summary: summary) {
       let model = make()
-      var options = options
-      options.name = name
-      let step = try compile(
-        training: model, with: optimizer, TensorSpec(shape, name: "x"),
-        TensorSpec([batch], .int32, name: "y"), options: options
-      ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
-      return BuiltWorkload(
-        program: step.program,
-        parameters: model.parameters.reduce(0) { $0 + ($1.isTrainable ? $1.type.count : 0) },
-        step: { _ = try step.run($0) })
-    } inputs: {
+      let parameters = try drawn(model)
       var draws = NormalDraws()
-      return [try draws.normal(shape), try draws.labels(batch, below: classes)]
+      let inputs = [try draws.normal(shape), try draws.labels(batch, below: classes)]
+      return PreparedWorkload(inputs: inputs) { options in
+        var options = options
+        options.name = name
+        let step = try compile(
+          training: model, with: optimizer, TensorSpec(shape, name: "x"),
+          TensorSpec([batch], .int32, name: "y"), options: options
+        ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
+        return BuiltWorkload(
+          program: step.program, parameters: parameters, step: { _ = try step.run($0) })
+      }
     }
+  }
+
+  /// Gives a model its first weights; the number of the trainable ones.
+  private static func drawn(_ model: some Layer) throws -> Int {
+    let parameters = model.parameters
+    try StateBlock.allocate(parameters.map(\.variable), seed: 0)
+    for parameter in parameters { parameter.variable.initialize() }
+    return parameters.reduce(0) { $0 + ($1.isTrainable ? $1.type.count : 0) }
   }
 
   // MARK: - Inference
 
-  /// VGG-16 with its weights frozen into the program. The first step of the figures is everything
-  /// from the model's closure on, drawing its weights included.
+  /// VGG-16 with its weights frozen into the program.
   private static func vgg() -> Workload {
     let shape: Shape = [1, 224, 224, 3]
     return Workload(
       name: "vgg_infer", summary: "VGG-16, 224×224, batch 1, frozen weights: inference"
-    ) { options in
+    ) {
       let model = VGG16()
-      var options = options
-      options.name = "vgg_infer"
-      let function = try compile(frozen: model, TensorSpec(shape, name: "x"), options: options) {
-        model($0)
-      }
-      return BuiltWorkload(
-        program: function.program, parameters: model.parameters.reduce(0) { $0 + $1.type.count },
-        step: { _ = try function.run($0) })
-    } inputs: {
+      let parameters = try drawn(model)
       var draws = NormalDraws()
-      return [try draws.normal(shape)]
+      return PreparedWorkload(inputs: [try draws.normal(shape)]) { options in
+        var options = options
+        options.name = "vgg_infer"
+        let function = try compile(frozen: model, TensorSpec(shape, name: "x"), options: options) {
+          model($0)
+        }
+        return BuiltWorkload(
+          program: function.program, parameters: parameters, step: { _ = try function.run($0) })
+      }
     }
   }
 
@@ -118,17 +130,17 @@ extension Workload {
     _ name: String, _ summary: String, _ shapes: [Shape],
     _ body: @escaping ([Tensor]) -> Tensor
   ) -> Workload {
-    Workload(name: name, summary: summary) { options in
-      var options = options
-      options.name = name
-      let function = try compile(shapes.map { TensorSpec($0) }, options: options) { [body($0)] }
-      return BuiltWorkload(
-        program: function.program, parameters: 0, step: { _ = try function.run($0) })
-    } inputs: {
+    Workload(name: name, summary: summary) {
       var draws = NormalDraws()
-      var arrays: [NDArray] = []
-      for shape in shapes { arrays.append(try draws.normal(shape)) }
-      return arrays
+      var inputs: [NDArray] = []
+      for shape in shapes { inputs.append(try draws.normal(shape)) }
+      return PreparedWorkload(inputs: inputs) { options in
+        var options = options
+        options.name = name
+        let function = try compile(shapes.map { TensorSpec($0) }, options: options) { [body($0)] }
+        return BuiltWorkload(
+          program: function.program, parameters: 0, step: { _ = try function.run($0) })
+      }
     }
   }
 

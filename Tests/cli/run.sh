@@ -132,7 +132,10 @@ run 0 "bench list" "$tool" bench --list && prints "bench list" '^mlp_tiny '
 run 64 "no such workload" "$tool" bench mlp_tiny nothing
 run 0 "bench chains" "$tool" bench --micro --list && prints "bench chains" '^layernorm_grad '
 run 64 "no such chain" "$tool" bench --micro chain64k
-run 1 "no such pass" "$tool" bench mlp_tiny --disable unroll
+run 64 "no such pass" "$tool" bench mlp_tiny --disable unroll && says "no such pass" "canonicalize"
+run 64 "no such backend" "$tool" bench mlp_tiny --backend llvm
+run 64 "no threads" "$tool" bench mlp_tiny --threads 0
+run 0 "bench without passes" "$tool" bench chain64k --json --seconds 0 --disable cse,plan
 run 0 "bench" "$tool" bench mlp_tiny chain64k --json --seconds 0 --threads 2
 [[ $(wc -l <"$work/out") -eq 2 && $(grep -cE '^\{.*\}$' "$work/out") -eq 2 ]] && pass || fail "bench: no JSON lines"
 for key in workload threads backend fused isa setup_s compile_ms first_step_s step_ms step_iqr_ms steps \
@@ -140,6 +143,9 @@ for key in workload threads backend fused isa setup_s compile_ms first_step_s st
   state_bytes maxrss_mb c_bytes stages trace_ms differentiate_ms passes_ms emit_ms tcc_ms; do
   grep -q "\"$key\":" "$work/out" && pass || fail "bench: no $key"
 done
+printf 'run 0\nend\n' >"$work/turns"
+run 0 "bench in turns" "$tool" bench mlp_tiny --serve <"$work/turns" && last "bench in turns" '"needed_bytes":[0-9]+'
+run 0 "bench counts" "$tool" bench --counts mlp_tiny && prints "bench counts" '^mlp_tiny +nodes=[0-9]+ kernels='
 run 0 "bench unfused" "$tool" bench chain64k --json --seconds 0 --unfused --backend interpreter
 prints "bench unfused" '"fused":false.*'
 
