@@ -12,8 +12,6 @@
  * Many tiles: a task takes a range of tiles. Few tiles (deep layers): tasks share V and take panels. */
 #include "martlet_winograd.h"
 
-#include "martlet_conv.h"
-
 /* Planes a power of two apart would meet in one cache set. */
 enum { SKEW = 16 };
 /* V of a group stays in a level 3 cache; so large, its panels' pieces of U cost little. */
@@ -164,7 +162,7 @@ void mt_winograd_run(const mt_winograd_ops *o, mt_context *cx, const long *s, co
                      const float *w, float *y, mt_kernel epilogue, void *const *p) {
   const long m = mt_winograd_tile(s);
   if (m == 0) {
-    mt_conv_run_f32(o->gemm, cx, s, x, w, y, epilogue, p);
+    mt_conv_run_f32(o->direct, cx, s, x, w, y, epilogue, p);
     return;
   }
   job g = {.o = o, .cx = cx, .v = winograd_of(o, s, m), .which = m == 4, .planes = (m + 2) * (m + 2),
@@ -188,6 +186,6 @@ void mt_winograd_run(const mt_winograd_ops *o, mt_context *cx, const long *s, co
   if (has_room(&g, g.planes * v_plane(&g, height) + multiply_room(&g, height))) {
     mt_run_parts(cx, g.parts, by_tiles, &g);
   } else {
-    mt_conv_run_f32(o->gemm, cx, s, x, w, y, epilogue, p);
+    mt_conv_run_f32(o->direct, cx, s, x, w, y, epilogue, p);
   }
 }

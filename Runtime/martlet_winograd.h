@@ -7,7 +7,7 @@
 #ifndef MARTLET_WINOGRAD_H
 #define MARTLET_WINOGRAD_H
 
-#include "martlet_calls.h"
+#include "martlet_conv.h"
 #include "martlet_gemm.h"
 
 enum { MT_WINOGRAD_KC = 128 };
@@ -23,6 +23,7 @@ typedef struct {
 /* What each instruction set brings; index 0 is m = 2, index 1 is m = 4. P = (m + 2)² planes. */
 typedef struct {
   const mt_gemm_ops_f32 *gemm;
+  const mt_conv_ops_f32 *direct; /* for what Winograd's way is not */
   /* Filter elements [3][3][count][columns ≤ nr], taps `tap` and channels `row` apart, to planes of
    * [count][nr], `plane` apart, columns padded with zeros. */
   void (*filter[2])(float *u, long plane, long nr, const float *w, long tap, long row, long count,
