@@ -76,16 +76,21 @@ package enum Compiler {
     context.disabled = options.disabledPasses
     context.verifies = options.checks
     let log = PassLog(options)
+    log.stage("verify")
     context.observe = { log.note($0, $1) }
     try PassManager(Pipeline.optimization).run(on: &graph, context)
     for (name, text) in log.texts { dump.write(name, "mir", text) }
     report.nodes = graph.nodes.count
 
-    var lowered = try Lowering.lower(graph, fuse: !options.disabledPasses.contains("fuse"))
+    var lowered = try Lowering.lower(
+      graph, fuse: !options.disabledPasses.contains("fuse"),
+      schedule: !options.disabledPasses.contains("schedule"))
+    log.stage("fuse, schedule", "\(lowered.schedule.steps.count) steps")
     dump.write("fused", "txt", lowered.fusionText)
     MemoryPlanning.run(
       on: &lowered.schedule, reuse: !options.disabledPasses.contains("plan"),
       guarded: options.checks)
+    log.stage("plan", "\(lowered.schedule.arenaBytes) bytes")
     report.arenaBytes = lowered.schedule.arenaBytes
     report.arenaLowerBound = lowered.schedule.arenaLowerBound
     report.kernels = lowered.schedule.steps.count
@@ -166,7 +171,7 @@ package enum Compiler {
       state: bound, written: written, constants: constants)
   }
 
-  private static func milliseconds(_ x: Double) -> String {
+  fileprivate static func milliseconds(_ x: Double) -> String {
     "\(Double(Int(x * 100)) / 100) ms"
   }
 }
@@ -190,9 +195,22 @@ private final class PassLog: @unchecked Sendable {
   // Confined to the compiling thread.
   private let options: CompileOptions
   private(set) var texts: [(String, String)] = []
-  init(_ options: CompileOptions) { self.options = options }
+  private var last: Double
+  init(_ options: CompileOptions) {
+    self.options = options
+    last = nowMilliseconds()
+  }
+
+  /// Says how long a stage took: the time since the one before.
+  func stage(_ name: String, _ detail: String = "") {
+    let now = nowMilliseconds()
+    options.emit(
+      2, "  \(name): \(detail)\(detail.isEmpty ? "" : ", ")\(Compiler.milliseconds(now - last))")
+    last = now
+  }
+
   func note(_ pass: String, _ graph: Graph) {
-    options.emit(2, "  \(pass): \(graph.nodes.count) nodes")
+    stage(pass, "\(graph.nodes.count) nodes")
     guard options.dumpDirectory != nil else { return }
     let text = graph.description
     if texts.last?.1 != text { texts.append((pass, text)) }

@@ -35,7 +35,7 @@ package struct FusionGroup {
   /// Columns, once a reduction or contraction has fixed them.
   package var cols: Int?
   /// Reads of other groups' values that must be complete before this group starts.
-  package var predecessors: Set<Int> = []
+  package var predecessors: [Int] = []
   /// True when the group only computes new values of state.
   package var isUpdate = false
   /// Why the group ended where it did, for the dumps.
@@ -53,6 +53,8 @@ package struct FusionPlan {
   package var views: ViewResolution
   /// Values that leave their group only when it has ended (column sums, indices of blocks, calls).
   package var terminal: Set<Value>
+  /// How much fusion searched, for the test that compile time is linear.
+  package var visits = 0
 }
 
 package struct Fusion {
@@ -63,6 +65,8 @@ package struct Fusion {
   package static let block = 4096
   /// Bound on the nodes of a group, so that scratch and C text stay small.
   static let maxMembers = 96
+  /// Bound on the instructions that recompute a scalar.
+  static let maxCloneCost = 32
 
   let graph: Graph
   let enabled: Bool
@@ -73,7 +77,10 @@ package struct Fusion {
   private var terminal: Set<Value> = []
   /// Groups that read a leaf with the identity map, for joining siblings.
   private var readers: [Value: [Int]] = [:]
-  private var updateNodes: Set<Int> = []
+  private var dependences = GroupGraph()
+  private var isUpdate: [Bool]
+  /// For scalars that are recomputed where they are used: how many instructions that takes.
+  private var cloneCost: [Int: Int] = [:]
   /// Values that something reads from memory: outputs, operands of contractions and calls.
   private var inMemory: Set<Value> = []
 
@@ -86,6 +93,7 @@ package struct Fusion {
     self.graph = graph
     self.enabled = enabled
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
+    isUpdate = [Bool](repeating: false, count: graph.nodes.count)
     views = ViewResolution(graph)
   }
 
@@ -95,16 +103,17 @@ package struct Fusion {
     for index in graph.nodes.indices { place(index) }
     // Outputs that are views with a map of their own need a buffer: the lowering copies them.
     let order = groups.indices.filter { groups[$0] != nil }
-    var renumber: [Int: Int] = [:]
+    var renumber = [Int](repeating: -1, count: groups.count)
     for (new, old) in order.enumerated() { renumber[old] = new }
-    let finished = order.compactMap { old -> FusionGroup? in
-      guard var group = groups[old] else { return nil }
-      group.predecessors = Set(group.predecessors.compactMap { renumber[$0] })
-      return group
+    var finished: [FusionGroup] = []
+    for old in order {
+      guard var group = groups[old] else { continue }
+      group.predecessors = dependences.predecessors(old).map { renumber[$0] }.sorted()
+      finished.append(group)
     }
     return FusionPlan(
-      groups: finished, groupOfNode: groupOfNode.map { $0.flatMap { renumber[$0] } },
-      cloned: cloned, views: views, terminal: terminal)
+      groups: finished, groupOfNode: groupOfNode.map { $0.map { renumber[$0] } },
+      cloned: cloned, views: views, terminal: terminal, visits: dependences.visits)
   }
 
   /// Elementwise nodes all of whose uses end in assignments to state: the optimizer's update. They
@@ -117,30 +126,26 @@ package struct Fusion {
       if case .result = output.role { endsInState[output.value.id] = false }
     }
     for index in graph.nodes.indices.reversed() {
-      let node = graph.nodes[index]
-      var isUpdate = node.results.allSatisfy { endsInState[$0.id] && used[$0.id] }
-      if isUpdate, let op = node.op as? any Op {
-        switch op.lowering {
-        case .elementwise, .view, .identity: break
-        default: isUpdate = false
-        }
+      switch views.lowerings[index] {
+      case .elementwise, .view, .identity:
+        let result = graph.nodes[index].result.id
+        isUpdate[index] = endsInState[result] && used[result]
+      default: break
       }
-      if isUpdate { updateNodes.insert(index) }
-      for operand in node.operands {
+      for operand in graph.nodes[index].operands {
         used[operand.id] = true
-        if !isUpdate { endsInState[operand.id] = false }
+        if !isUpdate[index] { endsInState[operand.id] = false }
       }
     }
   }
 
   private mutating func findMemoryReads() {
-    for output in graph.outputs { inMemory.insert(views[output.value, graph].value) }
-    for node in graph.nodes {
-      guard let op = node.op as? any Op else { continue }
-      switch op.lowering {
+    for output in graph.outputs { inMemory.insert(views.source(output.value)) }
+    for index in graph.nodes.indices {
+      switch views.lowerings[index] {
       case .contraction, .call:
-        for operand in node.operands { inMemory.insert(views[operand, graph].value) }
-      case .pad: inMemory.insert(views[node.operands[0], graph].value)
+        for operand in graph.nodes[index].operands { inMemory.insert(views.source(operand)) }
+      case .pad: inMemory.insert(views.source(graph.nodes[index].operands[0]))
       default: break
       }
     }
@@ -150,14 +155,14 @@ package struct Fusion {
 
   private mutating func place(_ index: Int) {
     let node = graph.nodes[index]
-    guard let op = node.op as? any Op else { return }
-    switch op.lowering {
+    switch views.lowerings[index] {
+    case nil: break
     case .constant, .iota:
       cloned.insert(index)
     case .view, .identity:
       if views.materialized.contains(node.result) { placeElementwise(index) }
     case .elementwise:
-      if isCheapScalar(node) { cloned.insert(index) } else { placeElementwise(index) }
+      if isCheapScalar(index) { cloned.insert(index) } else { placeElementwise(index) }
     case .random, .pad:
       // They read nothing in place; their users merge this group into theirs.
       open(index, kind: .kernel, count: graph.type(node.result).count, cols: nil)
@@ -174,15 +179,21 @@ package struct Fusion {
   }
 
   /// A scalar computed from inputs, literals and such scalars alone: cheaper to recompute in each
-  /// kernel than to store (learning rates, bias corrections).
-  private func isCheapScalar(_ node: Node) -> Bool {
-    guard graph.type(node.result).count == 1, !inMemory.contains(node.result) else { return false }
-    return node.operands.allSatisfy { operand in
-      let source = views[operand, graph].value
+  /// kernel than to store (learning rates, bias corrections). A long computation is stored.
+  private mutating func isCheapScalar(_ index: Int) -> Bool {
+    let result = graph.nodes[index].result
+    guard graph.type(result).count == 1, !inMemory.contains(result) else { return false }
+    var cost = 1
+    for operand in graph.nodes[index].operands {
+      let source = views.source(operand)
       guard graph.type(source).count == 1 else { return false }
-      guard let definition = graph.values[source.id].node else { return true }
-      return cloned.contains(definition)
+      guard let definition = graph.values[source.id].node else { continue }
+      guard cloned.contains(definition) else { return false }
+      cost += cloneCost[definition] ?? 1
     }
+    guard cost <= Fusion.maxCloneCost else { return false }
+    cloneCost[index] = cost
+    return true
   }
 
   private mutating func placeElementwise(_ index: Int) {
@@ -206,10 +217,7 @@ package struct Fusion {
     let reduced = axes.reduce(1) { $0 * operand.shape[$1] }
     let isTrailing = axes.sorted() == Array((operand.shape.rank - axes.count)..<operand.shape.rank)
     let isLeading = axes.sorted() == Array(0..<axes.count)
-    let isArgument: Bool = {
-      guard let op = node.op as? any Op, case .argReduction = op.lowering else { return false }
-      return true
-    }()
+    let isArgument = if case .argReduction = views.lowerings[index] { true } else { false }
     if isTrailing, reduced > Fusion.maxRow, !isArgument, reduced == count || reduced % Fusion.block == 0 {
       // Cut into blocks; elementwise work on the operand stays in the group.
       var candidates: [Int] = []
@@ -284,7 +292,7 @@ package struct Fusion {
       group.kind != .blocked,
       !terminal.contains(source.value), group.members.count < Fusion.maxMembers
     else { return nil }
-    if updateNodes.contains(index) != group.isUpdate { return nil }
+    if isUpdate[index] != group.isUpdate { return nil }
     let sourceCount = graph.type(source.value).count
     let isFull = sourceCount == group.count && !isRowLevel(source.value, group)
     if isFull {
@@ -317,14 +325,15 @@ package struct Fusion {
   }
 
   /// Groups that read the same leaf at the same places: one pass over memory serves both.
-  private func siblings(_ node: Node, count: Int, cols: Int?, for index: Int) -> [Int] {
+  private mutating func siblings(_ node: Node, count: Int, cols: Int?, for index: Int) -> [Int] {
     guard count >= 64 else { return [] }
     for operand in node.operands {
       let source = views[operand, graph]
       guard source.isIdentity, graph.type(source.value).count == count else { continue }
-      for id in readers[source.value] ?? [] {
+      for reader in readers[source.value] ?? [] {
+        let id = dependences.find(reader)
         guard let group = groups[id], group.kind == .kernel, group.count == count,
-          group.members.count < Fusion.maxMembers, group.isUpdate == updateNodes.contains(index),
+          group.members.count < Fusion.maxMembers, group.isUpdate == isUpdate[index],
           cols == nil || group.cols == nil || group.cols == cols
         else { continue }
         return [id]
@@ -334,7 +343,6 @@ package struct Fusion {
   }
 
   private mutating func join(_ index: Int, candidates: [Int], count: Int, cols: Int?) {
-    let node = graph.nodes[index]
     let full = Swift.max(count, 0)
     // The latest group first: earlier ones can only be among its predecessors.
     var chosen: Int?
@@ -346,14 +354,14 @@ package struct Fusion {
         continue
       }
       if let already = chosen {
-        guard allInPlace(id, node) else { continue }
+        guard allInPlace(id, index) else { continue }
         if group.kind == .contraction, groups[already]?.kind == .kernel {
           // The chain becomes part of the contraction's epilogue.
           if merge(already, into: id) { chosen = id }
         } else {
           merge(id, into: already)
         }
-      } else if canTake(id, node) {
+      } else if canTake(id, index) {
         chosen = id
       }
     }
@@ -366,37 +374,35 @@ package struct Fusion {
   }
 
   /// True when none of the node's other operands depends on the group.
-  private func canTake(_ id: Int, _ node: Node) -> Bool {
-    for operand in node.operands {
+  private mutating func canTake(_ id: Int, _ index: Int) -> Bool {
+    for operand in graph.nodes[index].operands {
       let source = views[operand, graph]
-      guard let definition = graph.values[source.value.id].node else { continue }
-      if let producer = groupOfNode[definition] {
-        if producer == id {
-          if terminal.contains(source.value) || !readsInPlace(source, node, id) { return false }
-        } else if depends(producer, on: id) {
-          return false
-        }
-      } else if cloned.contains(definition) {
-        continue
+      guard let definition = graph.values[source.value.id].node,
+        let producer = groupOfNode[definition]
+      else { continue }
+      if producer == id {
+        if terminal.contains(source.value) || !readsInPlace(source, index, id) { return false }
+      } else if depends(producer, on: id) {
+        return false
       }
     }
     return true
   }
 
   /// True when every operand that the group computes is read in place.
-  private func allInPlace(_ id: Int, _ node: Node) -> Bool {
-    node.operands.allSatisfy { operand in
+  private func allInPlace(_ id: Int, _ index: Int) -> Bool {
+    graph.nodes[index].operands.allSatisfy { operand in
       let source = views[operand, graph]
       guard let definition = graph.values[source.value.id].node, groupOfNode[definition] == id
       else { return true }
-      return !terminal.contains(source.value) && readsInPlace(source, node, id)
+      return !terminal.contains(source.value) && readsInPlace(source, index, id)
     }
   }
 
   /// True when the node can take the value from within the group.
-  private func readsInPlace(_ source: ViewResolution.Source, _ node: Node, _ id: Int) -> Bool {
+  private func readsInPlace(_ source: ViewResolution.Source, _ index: Int, _ id: Int) -> Bool {
     guard let group = groups[id] else { return false }
-    let count = nodeCount(node)
+    let count = nodeCount(index)
     let sourceCount = graph.type(source.value).count
     if sourceCount == group.count && !isRowLevel(source.value, group) {
       return source.isIdentity && count == group.count
@@ -408,27 +414,18 @@ package struct Fusion {
   }
 
   /// The number of elements a node works over: a reduction's is its operand's.
-  private func nodeCount(_ node: Node) -> Int {
-    guard let op = node.op as? any Op else { return graph.type(node.result).count }
-    switch op.lowering {
-    case .reduction, .argReduction: return graph.type(node.operands[0]).count
-    default: return graph.type(node.result).count
+  private func nodeCount(_ index: Int) -> Int {
+    switch views.lowerings[index] {
+    case .reduction, .argReduction: graph.type(graph.nodes[index].operands[0]).count
+    default: graph.type(graph.nodes[index].result).count
     }
   }
 
   /// True when `group` needs a result of `other`, directly or not.
-  private func depends(_ group: Int, on other: Int) -> Bool {
-    guard let target = groups[other] else { return false }
-    var stack = [group]
-    var seen: Set<Int> = [group]
-    while let next = stack.popLast() {
-      guard let current = groups[next], current.maxNode > target.minNode else { continue }
-      for predecessor in current.predecessors where seen.insert(predecessor).inserted {
-        if predecessor == other { return true }
-        stack.append(predecessor)
-      }
-    }
-    return false
+  private mutating func depends(_ group: Int, on other: Int) -> Bool {
+    // Nodes are in topological order.
+    guard let a = groups[group], let b = groups[other], a.maxNode > b.minNode else { return false }
+    return dependences.isNeeded(other, by: group)
   }
 
   @discardableResult
@@ -450,16 +447,9 @@ package struct Fusion {
     }
     groups[to]?.minNode = min(a.minNode, b.minNode)
     groups[to]?.maxNode = max(a.maxNode, b.maxNode)
-    groups[to]?.predecessors.formUnion(a.predecessors)
     groups[to]?.cols = a.cols ?? b.cols
     for member in a.members { groupOfNode[member] = to }
-    for index in groups.indices where groups[index]?.predecessors.contains(from) ?? false {
-      groups[index]?.predecessors.remove(from)
-      groups[index]?.predecessors.insert(to)
-    }
-    for (value, list) in readers where list.contains(from) {
-      readers[value] = list.map { $0 == from ? to : $0 }
-    }
+    dependences.merge(from, into: to)
     groups[from] = nil
     return true
   }
@@ -468,23 +458,21 @@ package struct Fusion {
     groups.append(
       FusionGroup(
         kind: kind, members: [], count: count, cols: cols, minNode: index, maxNode: index))
-    groups[groups.count - 1]?.isUpdate = updateNodes.contains(index)
+    dependences.add()
+    groups[groups.count - 1]?.isUpdate = isUpdate[index]
     add(index, to: groups.count - 1)
   }
 
   private mutating func add(_ index: Int, to id: Int) {
     groupOfNode[index] = id
-    if var group = groups[id] {
-      group.members.append(index)
-      group.maxNode = max(group.maxNode, index)
-      group.minNode = min(group.minNode, index)
-      groups[id] = group
-    }
+    groups[id]?.members.append(index)
+    // Nodes are placed in order.
+    groups[id]?.maxNode = index
     for operand in graph.nodes[index].operands {
       let source = views[operand, graph]
       if let definition = graph.values[source.value.id].node, let producer = groupOfNode[definition] {
-        if producer != id { groups[id]?.predecessors.insert(producer) }
         if producer == id { continue }
+        dependences.connect(producer, before: id)
       }
       if source.isIdentity { readers[source.value, default: []].append(id) }
     }

@@ -11,13 +11,31 @@ package struct BuiltKernel {
     case value(Value)
     /// Partial results of a reduction whose final value this is: [units, cols] or [rows].
     case partial(Value)
-    /// A literal array, kept in the constant block.
-    case constant(HostArray)
+    /// A literal array or an index along an axis, kept in the constant block.
+    case constant(Value)
   }
   package var program: TileProgram
   package var bindings: [Binding]
   /// Rows of the domain (the program's own `rows` is 0 where nothing depends on it).
   package var rows: Int
+}
+
+extension FusionPlan {
+  /// What a kernel binds to read a value.
+  func binding(of value: Value, _ graph: Graph) -> BuiltKernel.Binding {
+    guard let node = graph.values[value.id].node else { return .value(value) }
+    switch views.lowerings[node] {
+    case .constant, .iota: return .constant(value)
+    default: return .value(value)
+    }
+  }
+
+  /// The elements of a literal or of an index along an axis.
+  func literal(_ value: Value, _ graph: Graph) -> HostArray? {
+    guard let node = graph.values[value.id].node else { return nil }
+    if case .constant(let array) = views.lowerings[node] { return array }
+    return try? (graph.nodes[node].op as? any Op)?.evaluate([], [])[0]
+  }
 }
 
 package struct KernelBuilder {
@@ -26,6 +44,7 @@ package struct KernelBuilder {
   let group: Int
   /// Values that other groups or the caller read.
   let stored: Set<Value>
+  let names: [Value: String]
   /// Gives a dense copy of a view that no access can read; set by the lowering.
   let denseCopy: (Value) -> Value
 
@@ -33,6 +52,7 @@ package struct KernelBuilder {
   private var bindings: [BuiltKernel.Binding] = []
   private var emitted: [Value: Int] = [:]
   private var loads: [LoadKey: Int] = [:]
+  private var clones: [Int: Int] = [:]
   private var bufferOf: [BuiltKernel.Binding: Int] = [:]
   private let rows: Int
   private let cols: Int
@@ -45,20 +65,21 @@ package struct KernelBuilder {
 
   package static func build(
     _ graph: Graph, _ plan: FusionPlan, group: Int, stored: Set<Value>,
-    denseCopy: @escaping (Value) -> Value
+    names: [Value: String], denseCopy: @escaping (Value) -> Value
   ) -> BuiltKernel? {
-    var builder = KernelBuilder(graph, plan, group, stored, denseCopy)
+    var builder = KernelBuilder(graph, plan, group, stored, names, denseCopy)
     return builder.run()
   }
 
   private init(
     _ graph: Graph, _ plan: FusionPlan, _ group: Int, _ stored: Set<Value>,
-    _ denseCopy: @escaping (Value) -> Value
+    _ names: [Value: String], _ denseCopy: @escaping (Value) -> Value
   ) {
     self.graph = graph
     self.plan = plan
     self.group = group
     self.stored = stored
+    self.names = names
     self.denseCopy = denseCopy
     let info = plan.groups[group]
     let cols = info.cols ?? KernelBuilder.chooseCols(graph, plan, group)
@@ -98,7 +119,7 @@ package struct KernelBuilder {
         .load(buffer: buffer, .flat), graph.type(value).dtype, .full)
     }
     if info.kind == .blocked { program.lastCols = info.count - (rows - 1) * cols }
-    for member in members { emit(graph.nodes[member]) }
+    for member in members { emit(member) }
     for member in members {
       let value = graph.nodes[member].result
       guard stored.contains(value), !plan.terminal.contains(value), let id = emitted[value]
@@ -120,10 +141,10 @@ package struct KernelBuilder {
 
   // MARK: Nodes
 
-  private mutating func emit(_ node: Node) {
-    guard let op = node.op as? any Op else { return }
+  private mutating func emit(_ index: Int) {
+    let node = graph.nodes[index]
     let type = graph.type(node.result)
-    switch op.lowering {
+    switch plan.views.lowerings[index] {
     case .elementwise(let expression):
       let count = type.count
       let operands = node.operands.map { read($0, count: count) }
@@ -150,7 +171,7 @@ package struct KernelBuilder {
       } else {
         source = denseCopy(node.operands[0])
       }
-      let buffer = bind(binding(of: source), .input)
+      let buffer = bind(plan.binding(of: source, graph), .input)
       emitted[node.result] = program.append(
         .load(buffer: buffer, .pad(map, fill: fill)), type.dtype, .full)
     case .random(let distribution, let stream):
@@ -162,7 +183,7 @@ package struct KernelBuilder {
       emitReduction(node, function, axes, argument: false)
     case .argReduction(let function, let axis):
       emitReduction(node, function, [axis], argument: true)
-    case .contraction, .constant, .iota, .call, .inlined:
+    case .contraction, .constant, .iota, .call, .inlined, nil:
       break
     }
   }
@@ -243,27 +264,15 @@ package struct KernelBuilder {
   private mutating func load(_ value: Value, _ map: IndexMap, count: Int) -> Int {
     let type = graph.type(value)
     if let node = graph.values[value.id].node, plan.cloned.contains(node) {
-      if let id = clone(graph.nodes[node], map, count: count) { return id }
+      if let id = clone(node, map, count: count) { return id }
     }
-    let buffer = bind(binding(of: value), .input)
+    let buffer = bind(plan.binding(of: value, graph), .input)
     let (access, level) = access(map, elements: type.count, count: count)
     let key = LoadKey(binding: bindings[buffer], access: access, level: level)
     if let id = loads[key] { return id }
     let id = program.append(.load(buffer: buffer, access), type.dtype, level)
     loads[key] = id
     return id
-  }
-
-  private func binding(of value: Value) -> BuiltKernel.Binding {
-    if let node = graph.values[value.id].node, let op = graph.nodes[node].op as? any Op {
-      switch op.lowering {
-      case .constant(let array): return .constant(array)
-      case .iota:
-        if let array = try? op.evaluate([], [])[0] { return .constant(array) }
-      default: break
-      }
-    }
-    return .value(value)
   }
 
   private func access(
@@ -282,10 +291,10 @@ package struct KernelBuilder {
   }
 
   /// Recomputes a literal, an iota or a cheap scalar here; nil when it must be read from memory.
-  private mutating func clone(_ node: Node, _ map: IndexMap, count: Int) -> Int? {
-    guard let op = node.op as? any Op else { return nil }
+  private mutating func clone(_ index: Int, _ map: IndexMap, count: Int) -> Int? {
+    let node = graph.nodes[index]
     let type = graph.type(node.result)
-    switch op.lowering {
+    switch plan.views.lowerings[index] {
     case .constant(let array):
       guard let splat = array.splatValue else { return nil }
       return literal(splat)
@@ -306,8 +315,11 @@ package struct KernelBuilder {
       let after = c.dims[(varying[0] + 1)...].reduce(1, *)
       return program.append(.iota(inner: after, size: c.dims[varying[0]]), type.dtype, level)
     case .elementwise(let expression):
+      if let id = clones[index] { return id }
       let operands = node.operands.map { read($0, count: 1) }
-      return lower(expression, operands, type.dtype)
+      let id = lower(expression, operands, type.dtype)
+      clones[index] = id
+      return id
     default: return nil
     }
   }
@@ -328,8 +340,7 @@ package struct KernelBuilder {
     }
     let type: TensorType
     switch binding {
-    case .value(let value), .partial(let value): type = graph.type(value)
-    case .constant(let array): type = array.type
+    case .value(let value), .partial(let value), .constant(let value): type = graph.type(value)
     }
     let index = program.addBuffer(
       TileProgram.Buffer(type.dtype, role, label: label(binding)))
@@ -343,10 +354,8 @@ package struct KernelBuilder {
     case .constant: return "constant"
     case .partial(let value): return "partial_\(label(.value(value)))"
     case .value(let value):
-      if let parameter = graph.parameters.first(where: { $0.value == value }) {
-        return parameter.name
-      }
-      return graph.definition(value)?.op.name ?? "value"
+      if let node = graph.values[value.id].node { return graph.nodes[node].op.name }
+      return names[value] ?? "value"
     }
   }
 

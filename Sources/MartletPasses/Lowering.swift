@@ -22,17 +22,27 @@ package struct Lowering {
   var bufferOf: [BuiltKernel.Binding: Int] = [:]
   var kernelIndex: [TileProgram: Int] = [:]
   var stored: Set<Value> = []
-  /// Steps of each group, in order, and those copies that a group needs before it.
+  /// What is put in order: the groups, then the dense copies of views. The steps of each.
   var steps: [[Schedule.Step]]
+  /// Data dependences between those, and the readers that an update in place must wait for.
+  var dependences = GroupGraph()
+  /// The group that is being lowered, and copies for it alone, which run right before it.
+  var current = 0
   var pendingCopies: [Schedule.Step] = []
-  var copies: [Value: Int] = [:]
-  /// State updated by a group: every other reader of the old value must run before it.
-  var inPlace: [(target: Value, group: Int)] = []
+  /// Dense copies of views: their buffer, and what they are among the steps.
+  var copies: [Value: (buffer: Int, unit: Int)] = [:]
+  var firstUser: [Int: Int] = [:]
+  /// For each piece of state that is assigned, the groups that read its old value.
+  var stateReaders: [Value: [Int]] = [:]
+  /// Values that leave the program as they are.
+  var leaving: Set<Value> = []
+  let parameterNames: [Value: String]
   var nextSlot = 0
 
-  /// Lowers an optimised graph. `fuse` false gives one kernel an operation, for comparison.
+  /// Lowers an optimised graph. `fuse` false gives one kernel an operation, `schedule` false plain
+  /// topological order, both for comparison.
   package static func lower(
-    _ graph: Graph, fuse: Bool = true
+    _ graph: Graph, fuse: Bool = true, schedule: Bool = true
   ) throws(CompileError) -> LoweredProgram {
     for value in graph.values where !value.type.dtype.hasKernels {
       throw CompileError(
@@ -40,7 +50,15 @@ package struct Lowering {
         hint: "convert to float32 first")
     }
     var lowering = Lowering(graph, Fusion.plan(graph, enabled: fuse))
-    return try lowering.run()
+    return try lowering.run(choosesOrder: schedule)
+  }
+
+  /// How many groups the searches of fusion and of updates in place meet, for the test that compile
+  /// time is linear.
+  package static func visits(_ graph: Graph) throws(CompileError) -> Int {
+    var lowering = Lowering(graph, Fusion.plan(graph))
+    _ = try lowering.run(choosesOrder: true)
+    return lowering.plan.visits + lowering.dependences.visits
   }
 
   private init(_ graph: Graph, _ plan: FusionPlan) {
@@ -50,17 +68,24 @@ package struct Lowering {
       schedule: Schedule(name: graph.name), parameterSlots: [], resultSlots: [], constants: [],
       fusionText: "")
     steps = [[Schedule.Step]](repeating: [], count: plan.groups.count)
+    parameterNames = Dictionary(
+      graph.parameters.map { ($0.value, $0.name) }, uniquingKeysWith: { first, _ in first })
+    for _ in plan.groups { dependences.add() }
+    for (index, group) in plan.groups.enumerated() {
+      for predecessor in group.predecessors { dependences.connect(predecessor, before: index) }
+    }
   }
 
-  mutating func run() throws(CompileError) -> LoweredProgram {
+  mutating func run(choosesOrder: Bool) throws(CompileError) -> LoweredProgram {
     for parameter in graph.parameters {
       out.parameterSlots.append(
         bound(.value(parameter.value), graph.type(parameter.value), parameter.name))
     }
     findStored()
+    findStateReaders()
     let finals = bindOutputs()
     for index in plan.groups.indices { try lowerGroup(index) }
-    order(finals: finals)
+    order(finals: finals, choosesOrder: choosesOrder)
     out.schedule.boundCount = out.schedule.buffers.reduce(0) {
       if case .bound(let slot) = $1.storage { return max($0, slot + 1) } else { return $0 }
     }
@@ -98,47 +123,40 @@ package struct Lowering {
       let dtype = graph.type(value).dtype
       index = addBuffer(
         partialCount * dtype.byteCount, dtype, .arena(offset: 0), "partial \(name(value))")
-    case .constant(let array):
+    case .constant(let value):
+      let type = graph.type(value)
       let slot = nextSlot
       nextSlot += 1
-      out.constants.append((slot, array))
-      index = addBuffer(array.type.byteCount, array.dtype, .bound(slot), "constant")
+      if let array = plan.literal(value, graph) { out.constants.append((slot, array)) }
+      index = addBuffer(type.byteCount, type.dtype, .bound(slot), "constant")
     }
     bufferOf[binding] = index
     return index
   }
 
   func name(_ value: Value) -> String {
-    graph.parameters.first { $0.value == value }?.name ?? graph.definition(value)?.op.name ?? "value"
+    parameterNames[value] ?? graph.values[value.id].node.map { graph.nodes[$0].op.name } ?? "value"
   }
 
   /// The buffer of a leaf or stored value; constants that are no literals of a kernel are bound.
-  mutating func buffer(of value: Value) -> Int {
-    if let definition = graph.definition(value), let op = definition.op as? any Op {
-      switch op.lowering {
-      case .constant(let array): return buffer(.constant(array))
-      case .iota:
-        if let array = try? op.evaluate([], [])[0] { return buffer(.constant(array)) }
-      default: break
-      }
-    }
-    return buffer(.value(value))
-  }
+  mutating func buffer(of value: Value) -> Int { buffer(plan.binding(of: value, graph)) }
 
   // MARK: Groups
 
   mutating func lowerGroup(_ index: Int) throws(CompileError) {
     let group = plan.groups[index]
+    current = index
     pendingCopies = []
     var made: [Schedule.Step] = []
     let comment = describe(group)
     switch group.kind {
     case .call:
       let node = graph.nodes[group.members[0]]
-      guard let op = node.op as? any Op, case .call(let makeCalls) = op.lowering else {
+      guard case .call(let makeCalls) = plan.views.lowerings[group.members[0]] else {
         throw internalError("group \(index) is no call", node)
       }
-      let calls = makeCalls(node.operands.map { graph.type($0) }, node.results.map { graph.type($0) })
+      let calls = makeCalls(
+        node.operands.map { graph.type($0) }, node.results.map { graph.type($0) })
       for call in calls {
         var reads: [Int] = []
         var writes: [Int] = []
@@ -175,7 +193,9 @@ package struct Lowering {
   mutating func build(_ index: Int) -> BuiltKernel? {
     // The builder asks for dense copies of views that no load can read; make them as it goes.
     var requested: [Value] = []
-    let built = KernelBuilder.build(graph, plan, group: index, stored: stored) { value in
+    let built = KernelBuilder.build(
+      graph, plan, group: index, stored: stored, names: parameterNames
+    ) { value in
       requested.append(value)
       return value
     }
@@ -195,7 +215,7 @@ package struct Lowering {
       let perUnit = program.chunkRows > 1 ? units * program.cols : built.rows
       let index: Int
       if case .value(let value) = binding, program.buffers[position].role == .input {
-        index = copies[value] ?? buffer(of: value)
+        index = copies[value]?.buffer ?? buffer(of: value)
       } else {
         index = buffer(binding, partialCount: perUnit)
       }
@@ -217,8 +237,8 @@ package struct Lowering {
       guard case .partial(let value) = binding, let partial = bufferOf[binding] else { continue }
       let target = buffer(.value(value))
       let dtype = graph.type(value).dtype
-      guard let definition = graph.definition(value), let op = definition.op as? any Op,
-        case .reduction(let function, _) = op.lowering
+      guard let definition = graph.values[value.id].node,
+        case .reduction(let function, _) = plan.views.lowerings[definition]
       else { continue }
       if group.kind == .blocked {
         let results = graph.type(value).count

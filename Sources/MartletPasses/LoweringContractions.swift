@@ -9,7 +9,7 @@ extension Lowering {
     _ index: Int, _ group: FusionGroup, _ comment: String
   ) throws(CompileError) -> Schedule.Step {
     let node = graph.nodes[group.members[0]]
-    guard let op = node.op as? any Op, case .contraction(let contraction) = op.lowering else {
+    guard case .contraction(let contraction) = plan.views.lowerings[group.members[0]] else {
       throw internalError("group \(index) is no contraction", node)
     }
     let result = graph.type(node.result)
@@ -75,7 +75,7 @@ extension Lowering {
         }
         let b: Int
         if case .value(let value) = binding, epilogue.program.buffers[position].role == .input {
-          b = copies[value] ?? buffer(of: value)
+          b = copies[value]?.buffer ?? buffer(of: value)
         } else {
           b = buffer(binding)
         }
@@ -110,7 +110,11 @@ extension Lowering {
       else { continue }
       let place = buffer(binding)
       // Not in state: the epilogue may read its old value.
-      if graph.parameters.contains(where: { bufferOf[.value($0.value)] == place }) { continue }
+      if case .bound(let slot) = out.schedule.buffers[place].storage,
+        slot < graph.parameters.count
+      {
+        continue
+      }
       return place
     }
     return buffer(.value(value))
@@ -149,11 +153,23 @@ extension Lowering {
   mutating func dense(_ value: Value) -> Int {
     let source = plan.views[value, graph]
     if source.isIdentity { return buffer(of: source.value) }
-    if let index = copies[value] { return index }
+    if let copy = copies[value] {
+      dependences.connect(copy.unit, before: current)
+      return copy.buffer
+    }
     let type = graph.type(value)
-    let index = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), "copy of \(name(source.value))")
-    pendingCopies.append(copyStep(buffer(of: source.value), source.map, to: index, type.dtype))
-    copies[value] = index
+    let index = addBuffer(
+      type.byteCount, type.dtype, .arena(offset: 0), "copy of \(name(source.value))")
+    let unit = dependences.add()
+    steps.append([copyStep(buffer(of: source.value), source.map, to: index, type.dtype)])
+    if let definition = graph.values[source.value.id].node,
+      let producer = plan.groupOfNode[definition]
+    {
+      dependences.connect(producer, before: unit)
+    }
+    dependences.connect(unit, before: current)
+    firstUser[unit] = current
+    copies[value] = (index, unit)
     return index
   }
 

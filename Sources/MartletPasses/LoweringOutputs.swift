@@ -6,18 +6,18 @@ import MartletOps
 
 extension Lowering {
   mutating func findStored() {
-    for (index, node) in graph.nodes.enumerated() {
+    for index in graph.nodes.indices {
       // Views and recomputed scalars read nothing themselves; their users do.
-      guard plan.groupOfNode[index] != nil else { continue }
-      for operand in node.operands {
-        let source = plan.views[operand, graph]
-        guard let definition = graph.values[source.value.id].node,
+      guard let group = plan.groupOfNode[index] else { continue }
+      for operand in graph.nodes[index].operands {
+        let source = plan.views.source(operand)
+        guard let definition = graph.values[source.id].node,
           let producer = plan.groupOfNode[definition]
         else { continue }
-        if plan.groupOfNode[index] != producer { stored.insert(source.value) }
+        if group != producer { stored.insert(source) }
       }
     }
-    for output in graph.outputs { stored.insert(plan.views[output.value, graph].value) }
+    for output in graph.outputs { stored.insert(plan.views.source(output.value)) }
     for value in plan.views.materialized { stored.insert(value) }
   }
 
@@ -52,7 +52,8 @@ extension Lowering {
         {
           taken.insert(source.value)
           bufferOf[.value(source.value)] = place
-          inPlace.append((target, group))
+          // Every other reader of the old value runs before it.
+          for reader in stateReaders[target] ?? [] { dependences.connect(reader, before: group) }
         } else {
           finals.append((output.value, source.map, place))
         }
@@ -61,7 +62,7 @@ extension Lowering {
     return finals
   }
 
-  func canUpdateInPlace(_ target: Value, _ value: Value, _ group: Int) -> Bool {
+  private mutating func canUpdateInPlace(_ target: Value, _ value: Value, _ group: Int) -> Bool {
     let info = plan.groups[group]
     guard info.kind == .kernel, !plan.terminal.contains(value) else { return false }
     // The kernel may read the old value only at the same place.
@@ -71,58 +72,49 @@ extension Lowering {
         if source.value == target, !source.isIdentity || graph.type(value) != graph.type(target) {
           return false
         }
-        if source.value == target, graph.type(graph.nodes[member].result).count != graph.type(value).count {
+        if source.value == target,
+          graph.type(graph.nodes[member].result).count != graph.type(value).count
+        {
           return false
         }
       }
     }
     // No reader of the old value may depend on the group.
-    for reader in readers(of: target) where reader != group {
-      if depends(reader, on: group) { return false }
+    for reader in stateReaders[target] ?? [] where reader != group {
+      if dependences.isNeeded(group, by: reader) { return false }
     }
-    for output in graph.outputs where plan.views[output.value, graph].value == target {
-      return false
-    }
-    return true
+    return !leaving.contains(target)
   }
 
-  func readers(of value: Value) -> Set<Int> {
-    var groups: Set<Int> = []
-    for (index, node) in graph.nodes.enumerated() {
-      guard let group = plan.groupOfNode[index] else { continue }
-      if node.operands.contains(where: { reads($0, value) }) { groups.insert(group) }
-    }
-    return groups
-  }
-
-  /// True when an operand reads a value, also through scalars that are recomputed in place.
-  func reads(_ operand: Value, _ value: Value) -> Bool {
-    let source = plan.views[operand, graph].value
-    if source == value { return true }
-    guard let definition = graph.values[source.id].node, plan.cloned.contains(definition) else {
-      return false
-    }
-    return graph.nodes[definition].operands.contains { reads($0, value) }
-  }
-
-  func depends(_ group: Int, on other: Int) -> Bool {
-    var stack = [group]
-    var seen: Set<Int> = [group]
-    while let next = stack.popLast() {
-      for predecessor in predecessors(next) where seen.insert(predecessor).inserted {
-        if predecessor == other { return true }
-        stack.append(predecessor)
+  /// The groups that read each assigned piece of state, also through scalars that they recompute.
+  mutating func findStateReaders() {
+    var targets: Set<Value> = []
+    for output in graph.outputs {
+      leaving.insert(plan.views.source(output.value))
+      if case .assign(let parameter) = output.role {
+        targets.insert(graph.parameters[parameter].value)
       }
     }
-    return false
-  }
-
-  /// Data dependences, and the readers that an update in place must wait for.
-  func predecessors(_ group: Int) -> Set<Int> {
-    var result = plan.groups[group].predecessors
-    for update in inPlace where update.group == group {
-      result.formUnion(readers(of: update.target).subtracting([group]))
+    var readByClone: [Int: Set<Value>] = [:]
+    for index in graph.nodes.indices {
+      let isCloned = plan.cloned.contains(index)
+      let group = plan.groupOfNode[index]
+      guard isCloned || group != nil else { continue }
+      var read: Set<Value> = []
+      for operand in graph.nodes[index].operands {
+        let source = plan.views.source(operand)
+        if targets.contains(source) { read.insert(source) }
+        if let definition = graph.values[source.id].node, let more = readByClone[definition] {
+          read.formUnion(more)
+        }
+      }
+      if isCloned {
+        if !read.isEmpty { readByClone[index] = read }
+      } else if let group {
+        for value in read where stateReaders[value]?.last != group {
+          stateReaders[value, default: []].append(group)
+        }
+      }
     }
-    return result
   }
 }

@@ -14,6 +14,8 @@ package struct MemoryPlanning {
   package static let name = "plan"
   package static let alignment = 64
 
+  static func rounded(_ bytes: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
+
   /// Sets arena offsets, `arenaBytes` and `arenaLowerBound`.
   ///
   /// With `guarded` no bytes serve twice and 64 bytes lie unused behind each buffer, at
@@ -39,12 +41,13 @@ package struct MemoryPlanning {
     var slot = Array(0..<count)
     var slotFirst = first
     var slotLast = last
-    var slotBytes = schedule.buffers.map { ($0.byteCount + alignment - 1) / alignment * alignment }
+    var slotBytes = schedule.buffers.map { rounded($0.byteCount) }
     if guarded { slotBytes = slotBytes.map { $0 + alignment } }
     if reuse, !guarded {
+      var kernels = [[(Int, Int)]?](repeating: nil, count: schedule.kernels.count)
       for (index, step) in schedule.steps.enumerated() {
         var used: Set<Int> = []
-        for (output, input) in sharable(step, schedule) {
+        for (output, input) in sharable(step, schedule, &kernels) {
           guard isArena(output), isArena(input), first[output] == index, last[input] == index,
             slot[output] == output, used.insert(slot[input]).inserted,
             slotLast[slot[input]] == index,
@@ -62,22 +65,12 @@ package struct MemoryPlanning {
     let slots = (0..<count).filter { isArena($0) && slot[$0] == $0 }
       .sorted { (slotBytes[$0], $1) > (slotBytes[$1], $0) }
     var offsets = [Int](repeating: 0, count: count)
-    var placed: [Int] = []
     var total = 0
+    var arena = ArenaPlacement(stepCount: guarded ? 1 : schedule.steps.count)
     for item in slots {
-      var offset = 0
-      let overlapping = placed
-        .filter {
-          guarded || (slotFirst[$0] <= slotLast[item] && slotFirst[item] <= slotLast[$0])
-        }
-        .sorted { offsets[$0] < offsets[$1] }
-      for other in overlapping {
-        if offset + slotBytes[item] <= offsets[other] { break }
-        offset = max(offset, offsets[other] + slotBytes[other])
-      }
-      offsets[item] = offset
-      placed.append(item)
-      total = max(total, offset + slotBytes[item])
+      let range = guarded ? 0...0 : slotFirst[item]...slotLast[item]
+      offsets[item] = arena.place(slotBytes[item], range)
+      total = max(total, offsets[item] + slotBytes[item])
     }
     for buffer in 0..<count where isArena(buffer) {
       schedule.buffers[buffer].storage = .arena(offset: offsets[slot[buffer]])
@@ -101,42 +94,145 @@ package struct MemoryPlanning {
   }
 
   /// Pairs (output, input) of a step's kernel where every read of the input has the identity map at
-  /// the output's level and elements are equally large.
-  static func sharable(_ step: Schedule.Step, _ schedule: Schedule) -> [(Int, Int)] {
+  /// the output's level and elements are equally large. `kernels` keeps what is found of each kernel.
+  static func sharable(
+    _ step: Schedule.Step, _ schedule: Schedule, _ kernels: inout [[(Int, Int)]?]
+  ) -> [(Int, Int)] {
     guard case .launch(let launches) = step.work else { return [] }
+    // One value bound twice, or an input that another segment reads, stays as it is.
+    var uses: [Int: Int] = [:]
+    for launch in launches { for buffer in launch.buffers { uses[buffer, default: 0] += 1 } }
     var pairs: [(Int, Int)] = []
     for launch in launches {
-      let program = schedule.kernels[launch.kernel].program
-      guard program.chunkRows == 1, program.lastCols == program.cols else { continue }
-      // How each buffer is read and written: nil once it is anything but flat at one level.
-      var level: [Int: TileProgram.Level?] = [:]
-      for instruction in program.instructions {
-        switch instruction.operation {
-        case .load(let buffer, .flat), .store(let buffer, _):
-          if let known = level[buffer], known != instruction.level {
-            level[buffer] = .some(nil)
-          } else {
-            level[buffer] = instruction.level
-          }
-        case .load(let buffer, _), .reduceColumn(_, let buffer, _):
-          level[buffer] = .some(nil)
-        default: break
-        }
-      }
-      for (output, description) in program.buffers.enumerated() where description.role == .output {
-        guard let written = level[output] ?? nil, written == .full || written == .row else { continue }
-        for (input, other) in program.buffers.enumerated() where other.role == .input {
-          guard let read = level[input] ?? nil, read == written,
-            other.dtype.byteCount == description.dtype.byteCount,
-            // One value bound twice, or an input that another segment reads, stays as it is.
-            launches.count == 1
-              || launches.filter({ $0.buffers.contains(launch.buffers[input]) }).count == 1,
-            launch.buffers.filter({ $0 == launch.buffers[input] }).count == 1
-          else { continue }
-          pairs.append((launch.buffers[output], launch.buffers[input]))
-        }
+      let known = kernels[launch.kernel]
+      let places = known ?? sharablePlaces(schedule.kernels[launch.kernel].program)
+      if known == nil { kernels[launch.kernel] = places }
+      for (output, input) in places where uses[launch.buffers[input]] == 1 {
+        pairs.append((launch.buffers[output], launch.buffers[input]))
       }
     }
     return pairs
+  }
+
+  private static func sharablePlaces(_ program: TileProgram) -> [(Int, Int)] {
+    guard program.chunkRows == 1, program.lastCols == program.cols else { return [] }
+    // How each buffer is read and written: nil once it is anything but flat at one level.
+    var level: [Int: TileProgram.Level?] = [:]
+    for instruction in program.instructions {
+      switch instruction.operation {
+      case .load(let buffer, .flat), .store(let buffer, _):
+        if let known = level[buffer], known != instruction.level {
+          level[buffer] = .some(nil)
+        } else {
+          level[buffer] = instruction.level
+        }
+      case .load(let buffer, _), .reduceColumn(_, let buffer, _):
+        level[buffer] = .some(nil)
+      default: break
+      }
+    }
+    var pairs: [(Int, Int)] = []
+    for (output, description) in program.buffers.enumerated() where description.role == .output {
+      guard let written = level[output] ?? nil, written == .full || written == .row else { continue }
+      for (input, other) in program.buffers.enumerated() where other.role == .input {
+        guard let read = level[input] ?? nil, read == written,
+          other.dtype.byteCount == description.dtype.byteCount
+        else { continue }
+        pairs.append((output, input))
+      }
+    }
+    return pairs
+  }
+}
+
+/// Gives intervals of steps the lowest offset that is free throughout.
+///
+/// For each step it knows how far bytes are taken without a gap, and where the highest taken byte
+/// ends: most intervals go where those two meet and look at no other. The rest search the blocks
+/// of steps that they touch, each a list of what lies in it by offset.
+private struct ArenaPlacement {
+  private struct Item {
+    var offset: Int
+    var end: Int
+    var first: Int
+    var last: Int
+  }
+  private var items: [Item] = []
+  private var blocks: [[Int32]]
+  private let blockSteps: Int
+  private var floor: [Int]
+  private var top: [Int]
+  private var largest = 0
+
+  init(stepCount: Int) {
+    blockSteps = max(16, stepCount / 64)
+    blocks = [[Int32]](repeating: [], count: stepCount / blockSteps + 1)
+    floor = [Int](repeating: 0, count: stepCount)
+    top = floor
+  }
+
+  mutating func place(_ bytes: Int, _ range: ClosedRange<Int>) -> Int {
+    largest = max(largest, bytes)
+    let touched = (range.lowerBound / blockSteps)...(range.upperBound / blockSteps)
+    // Below its floor every step is full, above its top every step is empty.
+    var offset = 0
+    var ceiling = 0
+    for step in range {
+      offset = max(offset, floor[step])
+      ceiling = max(ceiling, top[step])
+    }
+    // One pass over each block's items finds where the interval may lie in that block; passes
+    // repeat until no block moves it.
+    var moved = offset < ceiling
+    while moved {
+      moved = false
+      for block in touched {
+        let found = lowest(block, from: offset, bytes, range)
+        if found > offset {
+          offset = found
+          moved = touched.count > 1
+        }
+      }
+    }
+    let end = offset + bytes
+    for step in range {
+      if floor[step] == offset { floor[step] = end }
+      top[step] = max(top[step], end)
+    }
+    let index = Int32(items.count)
+    items.append(Item(offset: offset, end: end, first: range.lowerBound, last: range.upperBound))
+    for block in touched {
+      blocks[block].insert(index, at: position(offset + 1, in: block))
+    }
+    return offset
+  }
+
+  /// The first place in a block's list whose item begins at `offset` or above.
+  private func position(_ offset: Int, in block: Int) -> Int {
+    var low = 0
+    var high = blocks[block].count
+    while low < high {
+      let middle = (low + high) / 2
+      if items[Int(blocks[block][middle])].offset < offset {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    return low
+  }
+
+  /// The lowest offset from `start` on that is free among one block's items.
+  private func lowest(
+    _ block: Int, from start: Int, _ bytes: Int, _ range: ClosedRange<Int>
+  ) -> Int {
+    var offset = start
+    for place in position(start - largest, in: block)..<blocks[block].count {
+      let item = items[Int(blocks[block][place])]
+      guard item.first <= range.upperBound, range.lowerBound <= item.last else { continue }
+      if offset + bytes <= item.offset { break }
+      offset = max(offset, item.end)
+    }
+    return offset
   }
 }

@@ -16,32 +16,38 @@ package struct ViewResolution {
     package var isIdentity: Bool
   }
 
-  private var sources: [Source?]
+  private var sources: [Source]
+  /// The lowering of each node, asked once: an operation makes it anew at each question.
+  package let lowerings: [MartletOps.Lowering?]
   /// Views that need a buffer of their own because a view of them is not affine in their source.
   package private(set) var materialized: Set<Value> = []
 
   package init(_ graph: Graph) {
-    sources = [Source?](repeating: nil, count: graph.values.count)
-    for node in graph.nodes {
-      guard let op = node.op as? any Op else { continue }
-      let operandType = { (index: Int) in graph.type(node.operands[index]) }
-      switch op.lowering {
+    lowerings = graph.nodes.indices.map { (graph.nodes[$0].op as? any Op)?.lowering }
+    sources = graph.values.indices.map { index in
+      let value = Value(index)
+      return Source(
+        value: value, map: .identity(graph.type(value).shape.dimensions), isIdentity: true)
+    }
+    for index in graph.nodes.indices {
+      switch lowerings[index] {
       case .identity:
-        sources[node.result.id] = self[node.operands[0], graph]
+        sources[graph.nodes[index].result.id] = sources[graph.nodes[index].operands[0].id]
       case .view(let makeMap):
-        let map = makeMap(operandType(0), graph.type(node.result))
-        let operand = self[node.operands[0], graph]
+        let (viewed, result) = (graph.nodes[index].operands[0], graph.nodes[index].result)
+        let map = makeMap(graph.type(viewed), graph.type(result))
+        let operand = sources[viewed.id]
         if operand.isIdentity {
-          sources[node.result.id] = Source(
+          sources[result.id] = Source(
             value: operand.value, map: map,
             isIdentity: map.isIdentity && map.count == graph.type(operand.value).count)
         } else if let composed = operand.map.composed(after: map) {
-          sources[node.result.id] = Source(value: operand.value, map: composed, isIdentity: false)
+          sources[result.id] = Source(value: operand.value, map: composed, isIdentity: false)
         } else {
-          materialized.insert(node.operands[0])
-          sources[node.operands[0].id] = nil
-          sources[node.result.id] = Source(
-            value: node.operands[0], map: map, isIdentity: map.isIdentity)
+          materialized.insert(viewed)
+          sources[viewed.id] = Source(
+            value: viewed, map: .identity(graph.type(viewed).shape.dimensions), isIdentity: true)
+          sources[result.id] = Source(value: viewed, map: map, isIdentity: map.isIdentity)
         }
       default: break
       }
@@ -49,11 +55,10 @@ package struct ViewResolution {
   }
 
   /// The source of a value; itself if it is no view.
-  package subscript(_ value: Value, _ graph: Graph) -> Source {
-    sources[value.id]
-      ?? Source(
-        value: value, map: .identity(graph.type(value).shape.dimensions), isIdentity: true)
-  }
+  package subscript(_ value: Value, _ graph: Graph) -> Source { sources[value.id] }
+
+  /// The value whose buffer holds a value's elements.
+  package func source(_ value: Value) -> Value { sources[value.id].value }
 
   /// The map of a value with exactly one stride for each group of axes (nil if it has none), as the
   /// contractions need it. Extents of 1 have stride 0.

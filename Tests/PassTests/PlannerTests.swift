@@ -135,4 +135,133 @@ func checkPlan(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #_
     // Most of them are affine; a map that refuses everything would pass the loop.
     #expect(composedCount > 2000)
   }
+
+  /// Ten times the layers may cost ten times the search, not a hundred times.
+  @Test func searchIsLinear() throws {
+    func visits(_ layers: Int) throws -> Int {
+      let graph = try parsed(trainingStep(layers: layers))
+      return try Lowering.visits(graph)
+    }
+    let (small, large) = (try visits(20), try visits(200))
+    #expect(small > 0)
+    #expect(large <= 12 * small, "20 layers: \(small), 200 layers: \(large)")
+  }
+
+  /// Scalars are recomputed where they are used, but a long computation of them is stored: each
+  /// use twice of a scalar would double the kernel.
+  @Test func longScalarComputationsAreStored() throws {
+    var text = "graph g(%0: f32[], %1: f32[100]) {\n"
+    for i in 0..<60 { text += "%\(i + 2): f32[] = multiply %\(i == 0 ? 0 : i + 1), %\(i == 0 ? 0 : i + 1)\n" }
+    text += """
+      %62: f32[100] = broadcast {shape=[100], axes=[]} %61; %63: f32[100] = add %1, %62
+      return %63 }
+      """
+    let lowered = try Lowering.lower(try parsed(text))
+    let size = lowered.schedule.kernels.reduce(0) { $0 + $1.program.instructions.count }
+    #expect(size < 200)
+  }
+
+  @Test(arguments: [false, true])
+  func anyOrderIsAPlan(schedules: Bool) throws {
+    var lowered = try Lowering.lower(try parsed(trainingStep(layers: 6)), schedule: schedules)
+    MemoryPlanning.run(on: &lowered.schedule)
+    checkPlan(lowered.schedule)
+    checkOrder(lowered.schedule)
+  }
+
+  /// The order is chosen by the arena that it needs.
+  @Test func orderSavesMemory() throws {
+    // Written breadth first: four large values, then what makes each of them small.
+    var text = "graph g(%0: f32[64,512]) {\n"
+    var next = 1
+    for i in 0..<4 {
+      text += "%\(next): f32[64,512] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %0, %w\(i)\n"
+        .replacing("%w\(i)", with: "%\(100 + i)")
+      next += 1
+    }
+    text = text.replacing(
+      "(%0: f32[64,512])",
+      with: "(%0: f32[64,512], %100: f32[512,512], %101: f32[512,512], %102: f32[512,512], %103: f32[512,512], %104: f32[512,4])")
+    for i in 0..<4 {
+      text += "%\(next): f32[64,4] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %\(i + 1), %104\n"
+      next += 1
+    }
+    text += "return %5, %6, %7, %8 }"
+    func arena(_ schedules: Bool) throws -> Int {
+      var lowered = try Lowering.lower(try parsed(text), schedule: schedules)
+      MemoryPlanning.run(on: &lowered.schedule)
+      checkPlan(lowered.schedule)
+      return lowered.schedule.arenaBytes
+    }
+    #expect(try arena(false) == 4 * 64 * 512 * 4)
+    #expect(try arena(true) == 64 * 512 * 4)
+  }
+}
+
+/// One training step of a deep perceptron with gradient descent, as text.
+func trainingStep(layers: Int, width: Int = 16, batch: Int = 8) -> String {
+  var next = 1
+  var parameters = ["%0: f32[\(batch),\(width)]"]
+  var weights: [Int] = []
+  for layer in 0..<layers {
+    parameters.append("%\(next): state f32[\(width),\(width)] \"w\(layer)\"")
+    weights.append(next)
+    next += 1
+  }
+  var lines: [String] = []
+  func add(_ type: String, _ text: String) -> Int {
+    lines.append("%\(next): \(type) = \(text)")
+    next += 1
+    return next - 1
+  }
+  let (active, weight) = ("f32[\(batch),\(width)]", "f32[\(width),\(width)]")
+  func dot(_ a: Int, _ b: Int, _ left: Int, _ right: Int, _ type: String) -> Int {
+    add(
+      type,
+      "dot {leftBatch=[], rightBatch=[], leftContract=[\(left)], rightContract=[\(right)]} %\(a), %\(b)")
+  }
+  var inputs: [Int] = []
+  var h = 0
+  for layer in 0..<layers {
+    inputs.append(h)
+    h = add(active, "tanh %\(dot(h, weights[layer], 1, 0, active))")
+  }
+  var assigned: [String] = []
+  var gradient = h
+  var outputs = Array(inputs.dropFirst()) + [h]
+  for layer in (0..<layers).reversed() {
+    let y = outputs.removeLast()
+    let square = add(active, "multiply %\(y), %\(y)")
+    let slope = add(active, "subtract 1.0, %\(square)")
+    gradient = add(active, "multiply %\(gradient), %\(slope)")
+    let dw = dot(inputs[layer], gradient, 0, 0, weight)
+    let step = add(weight, "multiply %\(dw), 0.01")
+    let new = add(weight, "subtract %\(weights[layer]), %\(step)")
+    assigned.append("%\(weights[layer]) <- %\(new)")
+    if layer > 0 { gradient = dot(gradient, weights[layer], 1, 1, active) }
+  }
+  return "graph step(\(parameters.joined(separator: ", "))) {\n"
+    + lines.joined(separator: "\n") + "\nreturn " + assigned.joined(separator: ", ") + " }"
+}
+
+/// Each step reads only what an earlier one wrote, and no bound buffer is read after the step that
+/// overwrites it.
+func checkOrder(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #_sourceLocation) {
+  var written: Set<Int> = []
+  var overwritten: Set<Int> = []
+  for step in schedule.steps {
+    for buffer in step.reads {
+      if case .arena = schedule.buffers[buffer].storage {
+        #expect(
+          written.contains(buffer) || step.writes.contains(buffer), sourceLocation: sourceLocation)
+      }
+      #expect(
+        !overwritten.contains(buffer), "\(schedule.buffers[buffer].label) is read too late",
+        sourceLocation: sourceLocation)
+    }
+    for buffer in step.writes {
+      written.insert(buffer)
+      if case .bound = schedule.buffers[buffer].storage { overwritten.insert(buffer) }
+    }
+  }
 }
