@@ -28,6 +28,8 @@
   (CX cx, void (*kernel)(void *const *p, long begin, long end, void *scratch), long count, \
    void *const *const *p, const long *units, long grain)
 #define MT_P_CONTEXT(CX, T) (CX cx)
+#define MT_P_OBSERVE(CX, T) (CX cx, long step, int done)
+#define MT_P_CHECK_RANGE(CX, T) (const char *kernel, long begin, long end, long units)
 
 #define MT_VARIANT_CALLS_OF(X, T, S)                             \
   X(gemm_##S, MT_P_GEMM, T)                                      \
@@ -67,7 +69,9 @@
   X(parallel, MT_P_PARALLEL, void)                               \
   X(parallel_segments, MT_P_SEGMENTS, void)                      \
   X(context_enter, MT_P_CONTEXT, void)                           \
-  X(context_leave, MT_P_CONTEXT, void)
+  X(context_leave, MT_P_CONTEXT, void)                           \
+  X(observe, MT_P_OBSERVE, void)                                 \
+  X(check_range, MT_P_CHECK_RANGE, void)
 
 #define MT_DECLARE_SINGLE(name, parameters, T) void mt_##name parameters(mt_context *, T);
 MT_SINGLE_CALLS(MT_DECLARE_SINGLE)

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE 1
 #endif
 #include "martlet_context.h"
+#include "martlet_watch.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -59,6 +60,7 @@ struct mt_context {
   mt_block *workspaces;     /* one a part, then the shared one */
   mt_worker *workers;       /* [threads], index 0 unused */
   void *workers_base;
+  mt_watch *watch;          /* NULL unless steps are observed */
 };
 
 /* MARK: floating-point state */
@@ -157,12 +159,6 @@ size_t mt_context_workspace_bytes(const mt_context *cx) {
 
 /* MARK: workers */
 
-static int64_t mt_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static int mt_spin_for_job(mt_worker *w, unsigned seen) {
   int64_t deadline = 0;
   while (atomic_load_explicit(&w->owner->in_step, memory_order_relaxed)) {
@@ -170,7 +166,7 @@ static int mt_spin_for_job(mt_worker *w, unsigned seen) {
       if (atomic_load_explicit(&w->posted, memory_order_acquire) != seen) return 1;
       mt_pause();
     }
-    int64_t now = mt_now();
+    int64_t now = mt_nanoseconds();
     if (deadline == 0) deadline = now + MT_SPIN_NANOSECONDS;
     if (now >= deadline) return 0;
   }
@@ -194,7 +190,10 @@ static void *mt_worker_main(void *argument) {
     while (!mt_spin_for_job(w, seen)) mt_sleep_for_job(w, seen);
     seen += 1;
     if (atomic_load_explicit(&w->stop, memory_order_relaxed)) return NULL;
+    mt_watch *watch = w->owner->watch;
+    const int64_t begin = watch ? mt_nanoseconds() : 0;
     w->task(w->argument, w->part);
+    if (watch) mt_watch_note(watch, w->part, begin);
     atomic_store_explicit(&w->finished, seen, memory_order_release);
   }
 }
@@ -316,6 +315,7 @@ void mt_context_destroy(mt_context *cx) {
   if (cx->workspaces != NULL) {
     for (int i = 0; i <= cx->threads; ++i) free(cx->workspaces[i].base);
   }
+  mt_watch_destroy(cx->watch);
   free(cx->workspaces);
   free(cx->workers_base);
   free(cx->scratch.base);
@@ -349,7 +349,21 @@ void mt_context_leave(mt_context *cx) {
   if (cx->threads > 1) atomic_store(&cx->in_step, 0);
 }
 
+int mt_context_watch(mt_context *cx, mt_observer observer, void *user) {
+  mt_watch_destroy(cx->watch);
+  cx->watch = mt_watch_create(cx->threads, observer, user);
+  return cx->watch != NULL;
+}
+
+long mt_context_take_timings(mt_context *cx, mt_timing *spans, long capacity) {
+  return cx->watch ? mt_watch_take(cx->watch, spans, capacity) : 0;
+}
+
 /* MARK: what emitted schedules call */
+
+void mt_observe(mt_context *cx, long step, int done) {
+  if (cx->watch) mt_watch_observe(cx->watch, step, done);
+}
 
 typedef struct {
   mt_context *cx;

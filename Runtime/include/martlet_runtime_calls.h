@@ -23,6 +23,34 @@ size_t mt_context_workspace_bytes(const mt_context *cx);
 void mt_context_enter(mt_context *cx);
 void mt_context_leave(mt_context *cx);
 
+/* Observation: schedules that were emitted for it call mt_observe before and after each step.
+ * Without a watch that does nothing. */
+
+/* What a thread did for a step, in nanoseconds of the monotonic clock; part 0 is the caller. */
+typedef struct {
+  long step;
+  int part;
+  int64_t begin, end;
+} mt_timing;
+
+/* Called on the caller's thread before (done = 0) and after (done = 1) a step. */
+typedef void (*mt_observer)(void *user, long step, int done);
+
+/* From now on steps are timed, and shown to `observer` (NULL for none). 0 when out of memory. */
+int mt_context_watch(mt_context *cx, mt_observer observer, void *user);
+/* Moves what was timed since the last call to `spans`; returns how many. The rest is forgotten. */
+long mt_context_take_timings(mt_context *cx, mt_timing *spans, long capacity);
+
+/* A kernel was called with a range outside of its units: a defect. Kernels emitted with checks
+ * assert it; the first failure of the process is kept. */
+typedef struct {
+  char kernel[96];
+  long begin, end, units;
+} mt_range_failure;
+
+/* 1 and the first failure since the last call, or 0. */
+int mt_take_range_failure(mt_range_failure *into);
+
 #ifdef __cplusplus
 }
 #endif

@@ -113,7 +113,7 @@ struct BenchCommand: ParsableCommand {
       return
     }
     let probeStart = nowMilliseconds()
-    let limits = MachineLimits.measure(options)
+    let limits = MachineLimits.measure(options.isa, threads: options.threads)
     let probed = nowMilliseconds() - probeStart
     let running = try RunningWorkload(workload, options: options, start: start + probed)
     if serve { return try BenchServer(running, limits: limits).serve() }

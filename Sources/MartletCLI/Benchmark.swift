@@ -2,8 +2,8 @@
 
 import Martlet
 import MartletJIT
+import MartletExecution
 import MartletLoops
-import CMartletRuntime
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -14,27 +14,6 @@ import CMartletRuntime
 
 func logarithm(_ x: Float) -> Float { logf(x) }
 func exponential(_ x: Float) -> Float { expf(x) }
-
-/// The machine's limits, measured at start.
-struct MachineLimits {
-  /// 10⁹ operations a second of all threads, in registers.
-  var gflops: Double
-  /// 10⁹ bytes a second, read and written, of a large copy.
-  var copy: Double
-
-  static func measure(_ options: CompileOptions) -> MachineLimits? {
-    let isa: mt_isa =
-      switch options.isa {
-      case .baseline: MT_BASELINE
-      case .avx2: MT_AVX2
-      case .avx512: MT_AVX512
-      case .neon: MT_NEON
-      }
-    var result = mt_probe_result()
-    guard mt_probe(isa, Int32(options.threads), &result) != 0 else { return nil }
-    return MachineLimits(gflops: result.fma_gflops, copy: result.copy_gbs)
-  }
-}
 
 /// A workload that has made its first step.
 struct RunningWorkload {

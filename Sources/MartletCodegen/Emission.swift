@@ -22,6 +22,19 @@ package struct EmissionOptions: Hashable, Sendable {
   package var staticKernels = false
   /// The scalar form includes `martlet_math.h`; without, the one who compiles puts it in front.
   package var includesHeaders = false
+  /// Calls `mt_observe` before and after each step, for profiles and checks.
+  package var observesSteps = false
+  /// Kernels assert that their range lies within their units.
+  package var assertsRanges = false
+  /// The units of the kernel being printed, where it is to assert them.
+  var assertedUnits: Int?
+
+  /// The assertion at the start of a kernel, or nothing.
+  func rangeAssertion(_ kernel: String, _ symbols: inout Set<String>) -> String {
+    guard let units = assertedUnits else { return "" }
+    symbols.insert("mt_check_range")
+    return "  mt_check_range(\"\(kernel)\", begin, end, \(units));\n"
+  }
 
   package init() {}
 }

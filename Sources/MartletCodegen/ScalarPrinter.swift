@@ -79,6 +79,8 @@ struct ScalarPrinter {
     text += options.staticKernels ? "static void " : "void "
     text += "\(name)(void *const *p, long begin, long end, void *scratch) {\n"
     text += declarations()
+    var symbols: Set<String> = []
+    text += options.rangeAssertion(name, &symbols)
     text += indent(entry, 1)
     let isChunked = program.chunkRows > 1 || !fills.isEmpty
     if !(fills + units).isEmpty {
@@ -104,7 +106,7 @@ struct ScalarPrinter {
     if (fills + units).isEmpty { text += "  (void)end;\n" }
     if arrays.isEmpty { text += "  (void)scratch;\n" }
     text += "}\n"
-    return EmittedKernel(name: name, text: text, symbols: [], scratchBytes: scratchBytes)
+    return EmittedKernel(name: name, text: text, symbols: symbols, scratchBytes: scratchBytes)
   }
 
   private func indent(_ lines: [String], _ depth: Int) -> String {

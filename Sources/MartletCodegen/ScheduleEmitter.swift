@@ -38,7 +38,8 @@ private struct ScheduleEmitter {
     var first: [TileProgram: Int] = [:]
     printed = []
     for (index, kernel) in schedule.kernels.enumerated() {
-      let key = kernel.program.identity
+      // A kernel that asserts its range belongs to one number of rows.
+      let key = options.assertsRanges ? kernel.program : kernel.program.identity
       printed.append(first[key] ?? index)
       if first[key] == nil { first[key] = index }
     }
@@ -49,14 +50,19 @@ private struct ScheduleEmitter {
     for launch in launches { try check(launch) }
 
     var sharing: [Int: Aliasing] = [:]
+    var units: [Int: Int] = [:]
     for launch in launches {
-      try add(launch, to: &sharing[printed[launch.kernel], default: .none])
+      let kernel = printed[launch.kernel]
+      try add(launch, to: &sharing[kernel, default: .none])
+      units[kernel] = max(units[kernel] ?? 0, launch.units)
     }
     var kernelTexts: [String] = []
     var kernelNames: [String] = []
     var scratchBytes = 0
     for index in sharing.keys.sorted() {
       let name = kernelName(index, position: kernelNames.count)
+      var options = options
+      if options.assertsRanges { options.assertedUnits = units[index] }
       let kernel = try emitKernel(
         schedule.kernels[index], name: name, form: form, options: options,
         aliasing: sharing[index] ?? .unknown)
@@ -159,9 +165,12 @@ private struct ScheduleEmitter {
 
   private mutating func runFunction() throws(CodegenError) -> String {
     var body = ""
+    if options.observesSteps { symbols.insert("mt_observe") }
     for (number, step) in schedule.steps.enumerated() {
       let comment = CText.sanitise(step.comment, for: .comment)
       if !comment.isEmpty { body += "  /* \(comment) */\n" }
+      if options.observesSteps { body += "  mt_observe(cx, \(number), 0);\n" }
+      defer { if options.observesSteps { body += "  mt_observe(cx, \(number), 1);\n" } }
       switch step.work {
       case .launch(let launches):
         body += try launchText(launches, grain: step.grain, number: number)

@@ -74,6 +74,7 @@ private struct TilePrinter {
     text += options.staticKernels ? "static void " : "void "
     text += "\(name)(void *const *p, long begin, long end, void *scratch) {\n"
     text += declarations()
+    text += options.rangeAssertion(name, &symbols)
     text += tables.joined()
     if usesMost {
       // An epilogue sees a few rows at a time: no more is repeated than one call needs.

@@ -78,6 +78,7 @@ package enum Compiler {
     let log = PassLog(options)
     log.stage("verify")
     context.observe = { log.note($0, $1) }
+    if options.logLevel >= 3 { context.observeRule = { log.note(rule: $0, replacing: $1) } }
     try PassManager(Pipeline.optimization).run(on: &graph, context)
     for (name, text) in log.texts { dump.write(name, "mir", text) }
     report.nodes = graph.nodes.count
@@ -98,9 +99,13 @@ package enum Compiler {
     let passed = nowMilliseconds()
     report.passesMilliseconds = passed - start
 
+    var emission = EmissionOptions()
+    emission.observesSteps = options.observesSteps
+    emission.assertsRanges = options.checks
     let emitted: EmittedProgram
     do {
-      emitted = try emit(lowered.schedule, form: options.backend == .cc ? .scalar : .tile)
+      emitted = try emit(
+        lowered.schedule, form: options.backend == .cc ? .scalar : .tile, options: emission)
     } catch {
       throw CompileError(.internal, stage: .codegen, "\(error.kernel): \(error.message)")
     }
@@ -196,6 +201,7 @@ private final class PassLog: @unchecked Sendable {
   private let options: CompileOptions
   private(set) var texts: [(String, String)] = []
   private var last: Double
+  private var rules: [(text: String, count: Int)] = []
   init(_ options: CompileOptions) {
     self.options = options
     last = nowMilliseconds()
@@ -209,8 +215,22 @@ private final class PassLog: @unchecked Sendable {
     last = now
   }
 
+  /// A rule fired; equal ones of a pass are counted together.
+  func note(rule: String, replacing op: String) {
+    let text = "\(rule): \(op)"
+    if let index = rules.firstIndex(where: { $0.text == text }) {
+      rules[index].count += 1
+    } else {
+      rules.append((text, 1))
+    }
+  }
+
   func note(_ pass: String, _ graph: Graph) {
     stage(pass, "\(graph.nodes.count) nodes")
+    for rule in rules {
+      options.emit(3, "    \(rule.text)" + (rule.count > 1 ? " × \(rule.count)" : ""))
+    }
+    rules.removeAll()
     guard options.dumpDirectory != nil else { return }
     let text = graph.description
     if texts.last?.1 != text { texts.append((pass, text)) }

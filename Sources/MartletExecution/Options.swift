@@ -32,8 +32,10 @@ public struct CompileOptions: Sendable {
   public var threads: Int
   /// Names of passes that are switched off.
   public var disabledPasses: Set<String> = []
-  /// Verify after each pass, poison the arena, guard its slots, look for NaN.
+  /// Verify after each pass, poison the arena, guard its slots, assert ranges, look for NaN.
   public var checks = false
+  /// Time each kernel: see ``Session/profile``. Log level 4 does, too.
+  public var profiles = false
   /// 0 silent … 4 per kernel.
   public var logLevel = 0
   /// A directory for the dumps of each stage; nil for none.
@@ -46,6 +48,9 @@ public struct CompileOptions: Sendable {
   public var name = "program"
 
   package var isa: InstructionSet = .best
+
+  /// Whether emitted schedules tell of each step.
+  var observesSteps: Bool { checks || profiles || logLevel >= 4 }
 
   /// Options from the environment. Throws for unknown names and values.
   public init() throws(CompileError) {

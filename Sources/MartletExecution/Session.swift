@@ -33,6 +33,11 @@ public final class Session {
   /// Threads outside of Swift's cooperative pool, one at a time, for `run` with `await`.
   private lazy var queue = DispatchQueue(label: "martlet.session")
 
+  /// Times of the kernels, when the program was compiled with ``CompileOptions/profiles``.
+  public private(set) var profile: Profile?
+  private let check: StepCheck?
+  private var interpretedNonFinite: String?
+
   /// A session over a program. Throws when there is no memory for the arena or no thread.
   public init(_ program: Program, threads: Int? = nil) throws(RunError) {
     self.program = program
@@ -41,6 +46,7 @@ public final class Session {
     if program.entry == nil {
       context = nil
       arena = nil
+      check = nil
     } else {
       let bytes = program.lowered.schedule.arenaBytes
       let arena = try Memory(byteCount: bytes)
@@ -49,6 +55,15 @@ public final class Session {
       }
       context = made
       self.arena = arena
+      check = program.options.checks ? StepCheck(program.lowered.schedule, arena: arena.base) : nil
+      if program.options.observesSteps {
+        let user = check.map { Unmanaged.passUnretained($0).toOpaque() }
+        guard mt_context_watch(made, check == nil ? nil : StepCheck.observer, user) != 0 else {
+          mt_context_destroy(made)
+          throw RunError(.outOfMemory, "no memory for the timings of \(count) threads")
+        }
+        profile = Profile(program.lowered.schedule)
+      }
     }
     io = [UnsafeMutableRawPointer?](repeating: nil, count: max(1, program.lowered.schedule.boundCount))
     results = [Memory?](repeating: nil, count: program.results.count)
@@ -65,7 +80,12 @@ public final class Session {
     if let index = stepArgument { io[program.arguments[index].slot] = scalars.base + 64 }
   }
 
-  deinit { if let context { mt_context_destroy(context) } }
+  deinit {
+    if let context { mt_context_destroy(context) }
+    guard program.options.logLevel >= 4, let profile, profile.runs > 0 else { return }
+    let limits = MachineLimits.measure(program.options.isa, threads: program.options.threads)
+    program.options.emit(4, "\(program.options.name):\n" + profile.table(limits: limits))
+  }
 
   /// Runs the program once on the calling thread and the session's own.
   ///
@@ -142,11 +162,13 @@ public final class Session {
     try lockState()
     defer { unlockState() }
     if let entry = program.entry {
+      check?.begin(io)
       mt_context_enter(context)
       io.withUnsafeBufferPointer { table in
         if let base = table.baseAddress { entry(context, base, arena?.base) }
       }
       mt_context_leave(context)
+      takeTimings()
     } else {
       try interpret()
     }
@@ -154,9 +176,20 @@ public final class Session {
     step &+= 1
     if program.options.checks {
       try checkGuards()
+      try checkRanges()
       try checkFinite(outputs)
     }
     return outputs
+  }
+
+  private func takeTimings() {
+    guard profile != nil, let context else { return }
+    // As many as the runtime keeps for each thread.
+    let capacity = 16_384 * Int(mt_context_threads(context))
+    withUnsafeTemporaryAllocation(of: mt_timing.self, capacity: capacity) { buffer in
+      let count = mt_context_take_timings(context, buffer.baseAddress, capacity)
+      profile?.add(UnsafeBufferPointer(rebasing: buffer[..<count]))
+    }
   }
 
   /// Fills the arena with NaN: for tests, and with `checks`, where nothing may rely on its contents.
@@ -175,6 +208,25 @@ public final class Session {
           .check, "a kernel wrote \(index) bytes behind the buffer that ends at arena+\(offset)",
           at: program.options.name, hint: "this is a defect of Martlet; please report it")
       }
+    }
+  }
+
+  /// With `checks`: no kernel was called for units that it does not have, no index was clamped.
+  private func checkRanges() throws(RunError) {
+    var failure = mt_range_failure()
+    if mt_take_range_failure(&failure) != 0 {
+      let kernel = withUnsafeBytes(of: &failure.kernel) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      throw RunError(
+        .check,
+        "kernel \(kernel) was called for \(failure.begin) ..< \(failure.end) of its \(failure.units) units",
+        at: program.options.name, hint: "this is a defect of Martlet; please report it")
+    }
+    if let found = check?.indexOutside {
+      throw RunError(
+        .range, found, at: program.options.name,
+        hint: "without MARTLET_CHECK=1 a computed index is clamped")
     }
   }
 
@@ -248,19 +300,32 @@ public final class Session {
     }
   }
 
+  /// With `checks`: results and the state that was written hold finite numbers only.
   private func checkFinite(_ outputs: [NDArray]) throws(RunError) {
-    for (output, result) in zip(outputs, program.results) where output.dtype.isFloatingPoint {
-      if let index = output.doubles.firstIndex(where: { !$0.isFinite }) {
-        throw RunError(
-          .check, "output '\(result.name)' is \(output.doubles[index]) at position \(index)",
-          at: program.options.name, hint: "MARTLET_CHECK=1 stops at values that are not finite")
-      }
+    var written: [(name: String, type: TensorType, slot: Int)] = program.results.map {
+      ("output '\($0.name)'", $0.type, $0.slot)
+    }
+    for output in program.graph.outputs {
+      guard case .assign(let parameter) = output.role else { continue }
+      written.append(
+        ("state '\(output.name)'", program.graph.type(output.value),
+         program.lowered.parameterSlots[parameter]))
+    }
+    for (name, type, slot) in written {
+      let bytes = UnsafeRawBufferPointer(start: io[slot], count: type.byteCount)
+      guard let found = type.dtype.firstNonFinite(bytes) else { continue }
+      throw RunError(
+        .check, "\(name) is \(found.value) at position \(found.position)",
+        at: program.options.name,
+        hint: check?.firstNonFinite ?? interpretedNonFinite
+          ?? "an input was not finite, or the result of a step that only reads state")
     }
   }
 
   /// The interpreter back end: the optimised graph, operation by operation.
   private func interpret() throws(RunError) {
     let graph = program.graph
+    let checks = program.options.checks
     var inputs: [HostArray] = []
     for (index, parameter) in graph.parameters.enumerated() {
       let type = graph.type(parameter.value)
@@ -270,7 +335,17 @@ public final class Session {
     }
     let outputs: [HostArray]
     do {
-      outputs = try Interpreter().run(graph, inputs)
+      interpretedNonFinite = nil
+      outputs = try Interpreter().run(graph, inputs, observe: checks ? { operation, scope, results in
+        guard self.interpretedNonFinite == nil else { return }
+        for result in results where result.dtype.isFloatingPoint {
+          guard let position = result.doubles.firstIndex(where: { !$0.isFinite }) else { continue }
+          self.interpretedNonFinite =
+            "first in \(scope.isEmpty ? operation : scope + "/" + operation): "
+            + "\(result.double(at: position)) at position \(position)"
+          return
+        }
+      } : nil)
     } catch {
       throw RunError(.check, "the interpreter refused a node: \(error)")
     }

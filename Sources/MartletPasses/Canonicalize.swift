@@ -18,7 +18,7 @@ package struct Canonicalize: Pass {
 
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
     inlineCalls(&graph)
-    rewrite(&graph, Canonicalize.rules)
+    rewrite(&graph, Canonicalize.rules, context)
   }
 
   /// Replaces `call` by its body, as deep as calls nest.

@@ -16,7 +16,8 @@ package struct ConstantFolding: Pass {
   package init() {}
 
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
-    rewrite(&graph, [ConstantFolding.fold, ConstantFolding.emptyReduction], limit: 4)
+    rewrite(
+      &graph, [ConstantFolding.fold, ConstantFolding.emptyReduction], context, limit: 4)
   }
 
   /// f(constants) → constant

@@ -11,6 +11,8 @@ package struct PassContext: Sendable {
   package var verifies = false
   /// Called with the name of each pass that changed the graph, for dumps and logs.
   package var observe: (@Sendable (_ pass: String, _ graph: Graph) -> Void)?
+  /// Called with each rule that fired and the operation at its root.
+  package var observeRule: (@Sendable (_ rule: String, _ operation: String) -> Void)?
   package init() {}
 }
 

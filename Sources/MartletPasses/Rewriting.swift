@@ -86,7 +86,9 @@ package struct Rule: Sendable {
 }
 
 /// Applies rules to each node in order, until a walk changes nothing (at most `limit` walks).
-package func rewrite(_ graph: inout Graph, _ rules: [Rule], limit: Int = 8) {
+package func rewrite(
+  _ graph: inout Graph, _ rules: [Rule], _ passContext: PassContext = PassContext(), limit: Int = 8
+) {
   // Rules by the type of their root: a node meets only those that can match it.
   let general = rules.filter { $0.roots == nil }
   var byRoot: [ObjectIdentifier: [Rule]] = [:]
@@ -108,6 +110,7 @@ package func rewrite(_ graph: inout Graph, _ rules: [Rule], limit: Int = 8) {
             replacement.count == node.resultCount,
             zip(replacement, match.types).allSatisfy({ context.type($0) == $1 })
           else { continue }
+          passContext.observeRule?(rule.name, node.op.name)
           for (old, new) in zip(node.results, replacement) { context.rewriter.replace(old, with: new) }
           changed = true
           continue nodes

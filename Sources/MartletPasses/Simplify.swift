@@ -14,7 +14,7 @@ package struct Simplify: Pass {
   package init() {}
 
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
-    rewrite(&graph, Simplify.rules)
+    rewrite(&graph, Simplify.rules, context)
   }
 
   package static let rules: [Rule] = [

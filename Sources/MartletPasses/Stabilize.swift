@@ -17,7 +17,7 @@ package struct Stabilize: Pass {
   package init() {}
 
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
-    rewrite(&graph, Stabilize.rules, limit: 4)
+    rewrite(&graph, Stabilize.rules, context, limit: 4)
   }
 
   /// log(1 + exp(−|x|)), the term that both logistic rules share.

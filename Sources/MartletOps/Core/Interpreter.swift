@@ -9,7 +9,11 @@ package struct Interpreter: Sendable {
 
   /// The outputs of `graph` for one array for each parameter, in their orders. A value is dropped
   /// after its last use. Throws when an input or a result is not of the graph's type.
-  package func run(_ graph: Graph, _ inputs: [HostArray]) throws(TypeError) -> [HostArray] {
+  /// `observe` sees each node's results.
+  package func run(
+    _ graph: Graph, _ inputs: [HostArray],
+    observe: ((_ operation: String, _ location: String, _ results: [HostArray]) -> Void)? = nil
+  ) throws(TypeError) -> [HostArray] {
     guard inputs.count == graph.parameters.count else {
       throw TypeError(
         op: graph.name, "takes \(graph.parameters.count) inputs, got \(inputs.count)")
@@ -26,6 +30,7 @@ package struct Interpreter: Sendable {
     var uses = graph.useCounts()
     for node in graph.nodes {
       let results = try evaluate(node, values)
+      observe?(node.op.name, node.location.scope, results)
       for (value, result) in zip(node.results, results) {
         guard result.type == graph.type(value), result.count == result.type.count else {
           throw TypeError(
