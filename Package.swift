@@ -54,7 +54,7 @@ let package = Package(
     // Ten training steps for Benchmarks/compare/compare.py to repeat; no product.
     .executableTarget(
       name: "MartletCompare", dependencies: ["Martlet", "MartletData"], path: "Benchmarks/compare",
-      exclude: ["compare.py"]),
+      exclude: ["compare.py", "fashion.py"]),
 
     .target(
       name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),

@@ -3,7 +3,8 @@
 
     fashion.py MARTLET_TOOL [--seeds N] [--epochs N] [--threads N]
 
-Adam at 1e-3, batches of 128, no augmentation; the images in the range 0 … 1. Prints test accuracy and
+Adam at 1e-3, batches of 128, no augmentation; pixels scaled to a mean of 0 and a deviation of 1 over
+the training images. Prints test accuracy and
 training time of each run, then means; exit code 1 when the means differ by more than half a point
 in PyTorch's favour, or when Martlet takes longer.
 """
@@ -75,9 +76,13 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
 
+    pixels = idx("train-images-idx3-ubyte") / np.float32(255)
+    mean, deviation = pixels.mean(dtype=np.float64), pixels.std(dtype=np.float64)
+
     def pair(kind):
-        images = torch.tensor(idx(f"{kind}-images-idx3-ubyte")[:, None] / np.float32(255))
-        return images, torch.tensor(idx(f"{kind}-labels-idx1-ubyte").astype(np.int64))
+        images = (idx(f"{kind}-images-idx3-ubyte")[:, None] / 255 - mean) / deviation
+        labels = idx(f"{kind}-labels-idx1-ubyte").astype(np.int64)
+        return torch.tensor(images.astype(np.float32)), torch.tensor(labels)
 
     train, test = pair("train"), pair("t10k")
     ours, theirs = [], []

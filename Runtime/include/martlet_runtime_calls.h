@@ -48,6 +48,8 @@ typedef struct {
   long begin, end, units;
 } mt_range_failure;
 
+/* What such kernels call. */
+void mt_check_range(const char *kernel, long begin, long end, long units);
 /* 1 and the first failure since the last call, or 0. */
 int mt_take_range_failure(mt_range_failure *into);
 

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <string.h>
+
 #include "support.h"
 
 #if defined(__x86_64__)
@@ -133,7 +135,59 @@ static void *one_context(void *argument) {
   return good ? NULL : argument;
 }
 
+static long observed[2][3];
+static void observer(void *user, long step, int done) {
+  if (user == observed) observed[done][step] += 1;
+}
+
+/* Steps are timed on the caller and on each worker, shown before and after, and only with a watch. */
+static void watched(int threads) {
+  typedef void (*observe)(mt_context *, long, int);
+  const observe note = FUNCTION(observe, "mt_observe", MT_BASELINE);
+  mt_context *cx = mt_context_create(threads, 0);
+  mt_timing timings[64];
+  note(cx, 0, 0), note(cx, 0, 1);
+  CHECK(mt_context_take_timings(cx, timings, 64) == 0, "no watch, no timings");
+  CHECK(mt_context_watch(cx, observer, observed), "watch");
+  memset(observed, 0, sizeof observed);
+  mt_context_enter(cx);
+  for (long step = 0; step < 3; ++step) {
+    note(cx, step, 0);
+    every_unit_once(cx);
+    note(cx, step, 1);
+    CHECK(observed[0][step] == 1 && observed[1][step] == 1, "step %ld is shown", step);
+  }
+  mt_context_leave(cx);
+  static mt_timing many[200000];
+  const long count = mt_context_take_timings(cx, many, 200000);
+  int parts = 0;
+  for (long i = 0; i < count; ++i) {
+    CHECK(many[i].begin <= many[i].end && many[i].step >= 0 && many[i].step < 3, "timing %ld", i);
+    parts |= 1 << many[i].part;
+  }
+  CHECK(parts == (1 << threads) - 1, "parts %x of %d threads", (unsigned)parts, threads);
+  CHECK(mt_context_take_timings(cx, many, 200000) == 0, "taken once");
+  mt_context_destroy(cx);
+}
+
+static void asserted_ranges(void) {
+  mt_range_failure failure;
+  mt_check_range("k01", 0, 7, 7);
+  mt_check_range("k01", 7, 7, 7);
+  CHECK(mt_take_range_failure(&failure) == 0, "ranges within");
+  mt_check_range("k02", 3, 8, 7);
+  mt_check_range("k03", -1, 2, 7);
+  CHECK(mt_take_range_failure(&failure) == 1, "a range outside");
+  CHECK(strcmp(failure.kernel, "k02") == 0 && failure.begin == 3 && failure.end == 8
+            && failure.units == 7, "the first failure is kept");
+  CHECK(mt_take_range_failure(&failure) == 0, "taken once");
+  mt_check_range("k04", 3, 2, 7);
+  CHECK(mt_take_range_failure(&failure) == 1, "a range backwards");
+}
+
 int main(void) {
+  asserted_ranges();
+  for (int i = 1; i <= 3; ++i) watched(i);
   const int threads[] = {1, 2, 3, 8};
   for (int i = 0; i < 4; ++i) {
     mt_context *cx = mt_context_create(threads[i], 1000);

@@ -157,7 +157,7 @@ import Testing
     var random = FixedRandom(state: 42)
     let images = idx([4, 5, 6], Array(0..<120))
     var accepted = 0
-    for round in 0..<3000 {
+    for round in 0..<3000 * slowFactor {
       let bytes = random.damaged(round % 2 == 0 ? images : gzip(images))
       do throws(DataError) {
         let array = try IDXArray.parse(bytes, rank: 3, location: "fuzz")

@@ -119,7 +119,7 @@ import Testing
   @Test func survivesDamage() throws {
     var random = FixedRandom(state: 7)
     let files = try ["gray1", "palette8", "rgb16", "interlaced"].map { try fixture("\($0).png") }
-    for round in 0..<2000 {
+    for round in 0..<2000 * slowFactor {
       let bytes = random.damaged(files[round % files.count])
       if let picture = try? PixelImage(pngData: bytes, location: "fuzz") {
         #expect(picture.pixels.count == picture.width * picture.height * picture.channels)
@@ -133,7 +133,7 @@ import Testing
     let folder = try TemporaryFolder()
     var random = FixedRandom(state: 99)
     let original = try fixture("python.safetensors")
-    for _ in 0..<500 {
+    for _ in 0..<500 * slowFactor {
       let path = try folder.write(random.damaged(original), "x.safetensors")
       do throws(DataError) {
         for item in try Safetensors.load(path) { #expect(item.array.count >= 0) }

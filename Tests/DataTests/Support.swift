@@ -11,6 +11,9 @@ import Testing
   import Darwin
 #endif
 
+/// Rounds of fuzzing: a hundred times as many in `make slow`.
+var slowFactor: Int { CompileOptions.environment("MARTLET_SLOW") == "1" ? 100 : 1 }
+
 /// A folder that goes with the test.
 final class TemporaryFolder {
   let path: String

@@ -109,36 +109,66 @@ struct RandomGraph {
   }
 }
 
-@Suite struct RandomGraphTests {
-  @Test(arguments: 0..<60)
-  func compiledMatchesTheInterpreter(_ seed: Int) throws {
-    var random = RandomGraph(seed: UInt64(seed))
-    let graph = random.graph
+/// What is wrong with a compiled graph, or nil. `seed` draws the inputs.
+private func defect(_ graph: Graph, seed: UInt64) -> String? {
+  do {
+    var generator = SplitMix64(seed: seed ^ 0x9E37)
     let inputs = graph.parameters.map {
-      HostArray.random(graph.type($0.value), in: -1...1, &random.generator)
+      HostArray.random(graph.type($0.value), in: -1...1, &generator)
     }
     let expected = try Interpreter().run(graph, inputs)
     let fused = try runCompiled(graph, inputs, options: try testOptions())
     for (a, e) in zip(fused, expected) {
-      let message = difference(a, e, ulp: 512, scaled: true, absolute: 2e-5)
-      #expect(message == nil, "seed \(seed): \(message ?? "")\n\(graph)")
+      if let found = difference(a, e, ulp: 512, scaled: true, absolute: 2e-5) {
+        return "differs from the interpreter: \(found)"
+      }
     }
-    // Bits do not depend on fusion, planning, CSE, dead code or threads.
-    for disable in [["fuse"], ["plan"], ["cse", "dce"], ["fuse", "plan", "cse"]] {
-      let other = try runCompiled(graph, inputs, options: try testOptions(disable: disable))
-      for (a, b) in zip(other, fused) {
-        #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) without \(disable)\n\(graph)")
+    func compare(_ options: CompileOptions, _ what: String) throws -> String? {
+      for (a, b) in zip(try runCompiled(graph, inputs, options: options), fused) {
+        if let found = difference(a, b, ulp: 0) { return "\(what): \(found)" }
+      }
+      return nil
+    }
+    // Bits do not depend on fusion, planning, order, CSE, dead code or threads.
+    for disable in [["fuse"], ["plan"], ["schedule"], ["cse", "dce"], ["fuse", "plan", "cse"]] {
+      if let found = try compare(try testOptions(disable: disable), "without \(disable)") {
+        return found
       }
     }
     // With guards between the arena's buffers: nothing writes out of bounds.
     var checked = try testOptions(threads: 2)
     checked.checks = true
-    for (a, b) in zip(try runCompiled(graph, inputs, options: checked), fused) {
-      #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) with checks\n\(graph)")
-    }
-    let threaded = try runCompiled(graph, inputs, options: try testOptions(threads: 3))
-    for (a, b) in zip(threaded, fused) {
-      #expect(difference(a, b, ulp: 0) == nil, "seed \(seed) with 3 threads\n\(graph)")
-    }
+    return try compare(checked, "with checks") ?? compare(try testOptions(threads: 3), "3 threads")
+  } catch {
+    return "\(error)"
+  }
+}
+
+/// Fails with the smallest graph that still has a defect; its text is a test case.
+private func expectNoDefect(seed: UInt64) {
+  let graph = RandomGraph(seed: seed).graph
+  guard let found = defect(graph, seed: seed) else { return }
+  let small = shrink(graph) { defect($0, seed: seed) != nil }
+  Issue.record("seed \(seed): \(found)\nshrunk: \(defect(small, seed: seed) ?? "")\n\(small)")
+}
+
+@Suite struct RandomGraphTests {
+  @Test(arguments: 0..<60)
+  func compiledMatchesTheInterpreter(_ seed: UInt64) { expectNoDefect(seed: seed) }
+
+  /// The shrinker finds the two nodes that matter.
+  @Test func shrinksToWhatMatters() throws {
+    let graph = RandomGraph(seed: 7).graph
+    let hasDot = { (graph: Graph) in graph.nodes.contains { $0.op is Tanh } }
+    try #require(hasDot(graph) && graph.nodes.count > 4)
+    let small = shrink(graph, while: hasDot)
+    #expect(small.nodes.count == 1 && small.outputs.count == 1 && small.parameters.count == 1)
+    try verify(small)
+  }
+}
+
+@Suite(.enabled(if: isSlowRun)) struct SlowRandomGraphTests {
+  @Test func thousandsOfGraphs() {
+    for seed in 1_000..<4_000 as Range<UInt64> { expectNoDefect(seed: seed) }
   }
 }

@@ -4,6 +4,9 @@ import MartletExecution
 import MartletIR
 import MartletOps
 
+/// Whether `make slow` asks for the tests that take minutes.
+package var isSlowRun: Bool { CompileOptions.environment("MARTLET_SLOW") == "1" }
+
 /// Options that do not depend on the environment of the test run.
 package func testOptions(
   _ backend: CompileOptions.Backend = .tcc, threads: Int = 1, disable: [String] = []
