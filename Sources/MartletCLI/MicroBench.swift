@@ -104,7 +104,7 @@ struct MicroMeasurement {
   static func run(
     _ names: [String], options: CompileOptions, seconds: Double, json: Bool
   ) throws {
-    let limits = MachineLimits.measure(options)
+    let limits = MachineLimits.measure(options.isa, threads: options.threads)
     if !json { Output.line(header) }
     var logarithms: [Int: (sum: Double, count: Int)] = [:]
     for chain in MicroChain.all where names.isEmpty || names.contains(chain.name) {
