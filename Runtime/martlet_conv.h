@@ -11,10 +11,11 @@
   typedef struct {                                                                                 \
     const mt_gemm_ops_##SUFFIX *gemm;                                                              \
     long nr; /* columns of a filter panel */                                                       \
-    /* y[i * y_step + c], i < pixels, c < n <= nr, = the sum over r < runs, e < run of             \
-     * from[r][at + i * step + e] * w[(r * run + e) * nr + c]. */                                  \
-    void (*line)(E *y, long y_step, long pixels, long n, const E *const *from, long at, long runs, \
-                 long run, long step, const E *w);                                                 \
+    /* y[l * y_next + i * y_step + c], l < lines <= 2, i < pixels, c < n <= nr, = the sum over      \
+     * r < runs, e < run of from[l * next + r][at + i * step + e] * w[(r * run + e) * nr + c]. */  \
+    void (*line)(E *y, long y_step, long y_next, long lines, long pixels, long n,                  \
+                 const E *const *from, long next, long at, long runs, long run, long step,         \
+                 const E *w);                                                                      \
     /* tile[i][l] = (or +=) the sum over lines and pixels p of                                     \
      * by[line][by_at + p * by_step + i] * from[line][at + p * step + l], l < vectors * vl. */     \
     void (*outer)(E *tile, int accumulate, long rows, long vectors, const E *const *from, long at, \
