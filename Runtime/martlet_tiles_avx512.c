@@ -5,10 +5,12 @@
 #include <string.h>
 
 #if MT_X86
+#include <immintrin.h>
 MT_TARGET_AVX512
 #define MT_ISA avx512
 #define MT_VECTOR_BYTES 64
 #define MT_HAVE_FMA 1
+#include "martlet_tiles_wide.inc"
 #include "martlet_tiles.inc"
 MT_TARGET_END
 #else

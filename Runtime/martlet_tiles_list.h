@@ -17,6 +17,7 @@
 /* Parameter lists by kind. */
 #define MT_PARAMETERS_UNARY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n)
 #define MT_PARAMETERS_TRIG(op, t) MT_PARAMETERS_UNARY(op, t)
+#define MT_PARAMETERS_EXPONENTIAL(op, t) MT_PARAMETERS_UNARY(op, t)
 #define MT_PARAMETERS_COPY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n)
 #define MT_PARAMETERS_FILL(op, t) (MT_T(t) *y, MT_T(t) s, long n)
 #define MT_PARAMETERS_BINARY(op, t) (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, long n)
@@ -67,8 +68,66 @@
 #define MT_PARAMETERS_SUB_MUL(op, t) MT_PARAMETERS_MUL_ADD(op, t)
 #define MT_PARAMETERS_GTS_SELECT(op, t) \
   (MT_T(t) *y, const MT_T(t) *c, MT_T(t) s, const MT_T(t) *a, MT_T(t) u, long n)
+#define MT_PARAMETERS_LTS_MULS_SELECT(op, t) \
+  (MT_T(t) *y, const MT_T(t) *c, MT_T(t) s, const MT_T(t) *a, MT_T(t) v, MT_T(t) u, long n)
+#define MT_PARAMETERS_MAXS_MULS_ADD(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, MT_T(t) u, const MT_T(t) *b, long n)
+#define MT_PARAMETERS_MAXS_MUL_ADD(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, const MT_T(t) *c, long n)
+#define MT_PARAMETERS_AXPBY_MUL(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, const MT_T(t) *c, MT_T(t) u, long n)
+#define MT_PARAMETERS_SUBS_MULS(op, t) (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, MT_T(t) u, long n)
+#define MT_PARAMETERS_ADAM_STEP(op, t)                                                       \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, MT_T(t) s, const MT_T(t) *c, MT_T(t) u,   \
+   MT_T(t) v, long n)
+#define MT_PARAMETERS_MULS_ERF_MUL(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, MT_T(t) u, MT_T(t) v, long n)
+#define MT_PARAMETERS_ROW_DOT(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, long rows, long cols)
+#define MT_PARAMETERS_ROW_DIFFERENCES(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *r, long rows, long cols)
+#define MT_PARAMETERS_ROW_NORMALISE(op, t)                                                   \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *r, const MT_T(t) *q, const MT_T(t) *b,       \
+   const MT_T(t) *c, long rows, long cols)
+#define MT_PARAMETERS_COLUMN_DOT(op, t) \
+  (MT_T(t) *acc, const MT_T(t) *a, const MT_T(t) *b, long rows, long cols)
+
+/* The same with a result that goes past the caches: for outputs larger than they are. */
+#define MT_PARAMETERS_STREAM_COPY(op, t) MT_PARAMETERS_COPY(op, t)
+#define MT_PARAMETERS_STREAM_BINARY(op, t) MT_PARAMETERS_BINARY(op, t)
+#define MT_PARAMETERS_STREAM_BINARY_S(op, t) MT_PARAMETERS_BINARY_S(op, t)
+#define MT_PARAMETERS_STREAM_MUL_ADD(op, t) MT_PARAMETERS_MUL_ADD(op, t)
+#define MT_PARAMETERS_STREAM_MULS_ADD(op, t) MT_PARAMETERS_MULS_ADD(op, t)
+#define MT_PARAMETERS_STREAM_AXPBY(op, t) MT_PARAMETERS_AXPBY(op, t)
+#define MT_PARAMETERS_STREAM_AXPBY_MUL(op, t) MT_PARAMETERS_AXPBY_MUL(op, t)
+#define MT_PARAMETERS_STREAM_MAXS_MULS_ADD(op, t) MT_PARAMETERS_MAXS_MULS_ADD(op, t)
+#define MT_PARAMETERS_STREAM_MAXS_MUL_ADD(op, t) MT_PARAMETERS_MAXS_MUL_ADD(op, t)
+#define MT_PARAMETERS_STREAM_GTS_SELECT(op, t) MT_PARAMETERS_GTS_SELECT(op, t)
+#define MT_PARAMETERS_STREAM_ADAM_STEP(op, t) MT_PARAMETERS_ADAM_STEP(op, t)
+#define MT_PARAMETERS_STREAM_MULS_ERF_MUL(op, t) MT_PARAMETERS_MULS_ERF_MUL(op, t)
+#define MT_PARAMETERS_STREAM_ROW_NORMALISE(op, t) MT_PARAMETERS_ROW_NORMALISE(op, t)
+
+/* The same for arithmetic that takes longer than memory, while the next tile's elements of `streams` arrays are on
+ * their way: ahead[k] is where the next tile begins in array k. */
+#define MT_AHEAD , const void *const *ahead, long streams
+#define MT_PARAMETERS_AHEAD_UNARY(op, t) (MT_T(t) *y, const MT_T(t) *x, long n MT_AHEAD)
+#define MT_PARAMETERS_AHEAD_BINARY(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, long n MT_AHEAD)
+#define MT_PARAMETERS_AHEAD_BINARY_S(op, t) \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, long n MT_AHEAD)
+#define MT_PARAMETERS_AHEAD_ADAM_STEP(op, t)                                                 \
+  (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, MT_T(t) s, const MT_T(t) *c, MT_T(t) u,   \
+   MT_T(t) v, long n MT_AHEAD)
+#define MT_PARAMETERS_AHEAD_MULS_ERF_MUL(op, t)                                              \
+  (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, MT_T(t) u, MT_T(t) v, long n MT_AHEAD)
+#define MT_PARAMETERS_AHEAD_RANDOM(op, t) \
+  (MT_T(t) *y, long seed, long step, long stream, long start, long n MT_AHEAD)
+/* Streamed stores are ordered before what follows. */
+#define MT_PARAMETERS_FENCE(op, t) (void)
 
 /* Families. */
+/* exp and what is made of it: AVX-512 scales by a power of two in one instruction. */
+#define MT_EXPONENTIALS(X, op) X(EXPONENTIAL, op##_f32, op, f32) X(UNARY, op##_f64, op, f64)
 #define MT_FLOATS(X, kind, op) X(kind, op##_f32, op, f32) X(kind, op##_f64, op, f64)
 #define MT_INTEGERS(X, kind, op) \
   X(kind, op##_i32, op, i32) X(kind, op##_i64, op, i64) X(kind, op##_u8, op, u8)
@@ -105,9 +164,9 @@
   MT_FLOATS(X, UNARY, neg) MT_FLOATS(X, UNARY, abs) MT_FLOATS(X, UNARY, sign)                 \
   MT_INTEGERS(X, UNARY, neg) MT_INTEGERS(X, UNARY, abs) MT_INTEGERS(X, UNARY, sign)           \
   X(UNARY, not_bool, not, bool)                                                               \
-  MT_FLOATS(X, UNARY, exp) MT_FLOATS(X, UNARY, exp2) MT_FLOATS(X, UNARY, expm1)               \
+  MT_EXPONENTIALS(X, exp) MT_FLOATS(X, UNARY, exp2) MT_FLOATS(X, UNARY, expm1)                \
   MT_FLOATS(X, UNARY, log) MT_FLOATS(X, UNARY, log1p)                                         \
-  MT_FLOATS(X, UNARY, tanh) MT_FLOATS(X, UNARY, logistic) MT_FLOATS(X, UNARY, erf)            \
+  MT_EXPONENTIALS(X, tanh) MT_EXPONENTIALS(X, logistic) MT_EXPONENTIALS(X, erf)               \
   MT_FLOATS(X, UNARY, sqrt) MT_FLOATS(X, UNARY, rsqrt) MT_FLOATS(X, UNARY, reciprocal)        \
   MT_FLOATS(X, TRIG, sin) MT_FLOATS(X, TRIG, cos)                                             \
   MT_FLOATS(X, UNARY, floor) MT_FLOATS(X, UNARY, ceil) MT_FLOATS(X, UNARY, round)
@@ -150,10 +209,49 @@
   MT_FLOATS(X, MUL_ADD, mul_add) MT_FLOATS(X, MULS_ADD, muls_add) MT_FLOATS(X, AXPBY, axpby)  \
   MT_FLOATS(X, MAXS_MULS, maxs_muls) MT_FLOATS(X, MUL_MUL, mul_mul)                           \
   MT_FLOATS(X, LOGISTIC_MUL, logistic_mul) MT_FLOATS(X, EXP_SUBS, exp_subs)                   \
-  MT_FLOATS(X, SUB_MUL, sub_mul) MT_FLOATS(X, GTS_SELECT, gts_select)
+  MT_FLOATS(X, SUB_MUL, sub_mul) MT_FLOATS(X, GTS_SELECT, gts_select)                         \
+  MT_FLOATS(X, LTS_MULS_SELECT, lts_muls_select) MT_FLOATS(X, SUBS_MULS, subs_muls)           \
+  MT_FLOATS(X, MAXS_MULS_ADD, maxs_muls_add) MT_FLOATS(X, MAXS_MUL_ADD, maxs_mul_add)         \
+  MT_FLOATS(X, AXPBY_MUL, axpby_mul) MT_FLOATS(X, ADAM_STEP, adam_step)                       \
+  MT_FLOATS(X, MULS_ERF_MUL, muls_erf_mul)
+
+#define MT_FUSED_ROW_TILES(X)                                                                 \
+  MT_FLOATS(X, ROW_DOT, row_dot) MT_FLOATS(X, ROW_DIFFERENCES, row_differences)               \
+  MT_FLOATS(X, ROW_NORMALISE, row_normalise) MT_FLOATS(X, COLUMN_DOT, col_dot)
+
+/* Of each primitive that may be the last of a large kernel. */
+#define MT_STREAM_TILES(X)                                                                    \
+  X(STREAM_COPY, stream_copy_f32, copy, f32) X(STREAM_BINARY, stream_add_f32, add, f32)       \
+  X(STREAM_BINARY, stream_sub_f32, sub, f32) X(STREAM_BINARY, stream_mul_f32, mul, f32)       \
+  X(STREAM_BINARY, stream_div_f32, div, f32) X(STREAM_BINARY_S, stream_adds_f32, add, f32)    \
+  X(STREAM_BINARY_S, stream_subs_f32, sub, f32) X(STREAM_BINARY_S, stream_muls_f32, mul, f32) \
+  X(STREAM_BINARY_S, stream_divs_f32, div, f32) X(STREAM_BINARY_S, stream_maxs_f32, max, f32) \
+  X(STREAM_MUL_ADD, stream_mul_add_f32, mul_add, f32)                                         \
+  X(STREAM_MULS_ADD, stream_muls_add_f32, muls_add, f32)                                      \
+  X(STREAM_AXPBY, stream_axpby_f32, axpby, f32)                                               \
+  X(STREAM_AXPBY_MUL, stream_axpby_mul_f32, axpby_mul, f32)                                   \
+  X(STREAM_MAXS_MULS_ADD, stream_maxs_muls_add_f32, maxs_muls_add, f32)                       \
+  X(STREAM_MAXS_MUL_ADD, stream_maxs_mul_add_f32, maxs_mul_add, f32)                          \
+  X(STREAM_GTS_SELECT, stream_gts_select_f32, gts_select, f32)                                \
+  X(STREAM_ADAM_STEP, stream_adam_step_f32, adam_step, f32)                                   \
+  X(STREAM_MULS_ERF_MUL, stream_muls_erf_mul_f32, muls_erf_mul, f32)
+#define MT_STREAM_ROW_TILES(X) X(STREAM_ROW_NORMALISE, stream_row_normalise_f32, row_normalise, f32)
+
+#define MT_AHEAD_TILES(X)                                                                     \
+  X(AHEAD_UNARY, ahead_exp_f32, exp, f32) X(AHEAD_UNARY, ahead_tanh_f32, tanh, f32)           \
+  X(AHEAD_UNARY, ahead_logistic_f32, logistic, f32) X(AHEAD_UNARY, ahead_erf_f32, erf, f32)   \
+  X(AHEAD_UNARY, ahead_log_f32, log, f32)                                                     \
+  X(AHEAD_BINARY, ahead_logistic_mul_f32, logistic_mul, f32)                                  \
+  X(AHEAD_BINARY_S, ahead_exp_subs_f32, exp_subs, f32)                                        \
+  X(AHEAD_ADAM_STEP, ahead_adam_step_f32, adam_step, f32)                                     \
+  X(AHEAD_ADAM_STEP, ahead_stream_adam_step_f32, stream_adam_step, f32)                       \
+  X(AHEAD_MULS_ERF_MUL, ahead_muls_erf_mul_f32, muls_erf_mul, f32)                            \
+  X(AHEAD_MULS_ERF_MUL, ahead_stream_muls_erf_mul_f32, stream_muls_erf_mul, f32)              \
+  X(AHEAD_RANDOM, ahead_random_uniform_f32, random_uniform, f32)
 
 #define MT_TILES(X)                                                                           \
   MT_UNARY_TILES(X) MT_BINARY_TILES(X) MT_MOVING_TILES(X) MT_ROW_TILES(X) MT_RANDOM_TILES(X)  \
-  MT_FUSED_TILES(X)
+  MT_FUSED_TILES(X) MT_FUSED_ROW_TILES(X) MT_STREAM_TILES(X) MT_STREAM_ROW_TILES(X)           \
+  MT_AHEAD_TILES(X) X(FENCE, stream_end, end, f32)
 
 #endif

@@ -18,7 +18,7 @@
   MT_CONVERT_FROM(X, i64) MT_CONVERT_FROM(X, u8) MT_CONVERT_FROM(X, bool)
 #define MT_SCALAR_TILES(X)                                                                    \
   MT_UNARY_TILES(X) MT_BINARY_TILES(X) MT_KEEP_MOVES(X) MT_KEEP_ROWS(X) MT_RANDOM_TILES(X)    \
-  MT_FUSED_TILES(X)
+  MT_FUSED_TILES(X) MT_STREAM_TILES(X)
 
 #define REF_DECLARE(kind, name, op, t)                   \
   void ref_##name##_baseline MT_PARAMETERS_##kind(op, t); \

@@ -152,8 +152,8 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
     BUFFER(MT_T(t), a); BUFFER(MT_T(t), b); BUFFER(MT_T(t), c);                                \
     BUFFER(MT_T(t), y); BUFFER(MT_T(t), z);                                                    \
     FOR_LENGTHS {                                                                              \
-      const MT_T(t) s = value_##t(), u = value_##t();                                          \
-      (void)s, (void)u, (void)a, (void)b, (void)c;                                             \
+      const MT_T(t) s = value_##t(), u = value_##t(), v = value_##t();                         \
+      (void)s, (void)u, (void)v, (void)a, (void)b, (void)c;                                    \
       FILL(t, a)                                                                               \
       FILL(t, b)                                                                               \
       FILL(t, c)                                                                               \
@@ -179,6 +179,36 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
 #define TEST_EXP_SUBS(name, kind, op, t) TEST_FUSED(name, kind, op, t, a + o COMMA s, y + o COMMA s)
 #define TEST_GTS_SELECT(name, kind, op, t) \
   TEST_FUSED(name, kind, op, t, c + o COMMA s COMMA a + o COMMA u, c + o COMMA s COMMA y + o COMMA u)
+#define TEST_LTS_MULS_SELECT(name, kind, op, t)                                                \
+  TEST_FUSED(name, kind, op, t, c + o COMMA s COMMA a + o COMMA v COMMA u,                     \
+             c + o COMMA s COMMA y + o COMMA v COMMA u)
+#define TEST_SUBS_MULS(name, kind, op, t) \
+  TEST_FUSED(name, kind, op, t, a + o COMMA s COMMA u, y + o COMMA s COMMA u)
+#define TEST_MAXS_MULS_ADD(name, kind, op, t) \
+  TEST_FUSED(name, kind, op, t, a + o COMMA s COMMA u COMMA b + o, y + o COMMA s COMMA u COMMA b + o)
+#define TEST_MAXS_MUL_ADD(name, kind, op, t) \
+  TEST_FUSED(name, kind, op, t, a + o COMMA s COMMA b + o COMMA c + o, y + o COMMA s COMMA b + o COMMA c + o)
+#define TEST_AXPBY_MUL(name, kind, op, t)                                                      \
+  TEST_FUSED(name, kind, op, t, a + o COMMA s COMMA b + o COMMA c + o COMMA u,                 \
+             y + o COMMA s COMMA b + o COMMA c + o COMMA u)
+#define TEST_ADAM_STEP(name, kind, op, t)                                                      \
+  TEST_FUSED(name, kind, op, t, a + o COMMA b + o COMMA s COMMA c + o COMMA u COMMA v,         \
+             y + o COMMA b + o COMMA s COMMA c + o COMMA u COMMA v)
+#define TEST_MULS_ERF_MUL(name, kind, op, t)                                                   \
+  TEST_FUSED(name, kind, op, t, a + o COMMA s COMMA b + o COMMA u COMMA v,                     \
+             y + o COMMA s COMMA b + o COMMA u COMMA v)
+#define TEST_STREAM_COPY TEST_UNARY
+#define TEST_STREAM_BINARY TEST_BINARY
+#define TEST_STREAM_BINARY_S TEST_BINARY_S
+#define TEST_STREAM_MUL_ADD TEST_MUL_ADD
+#define TEST_STREAM_MULS_ADD TEST_MULS_ADD
+#define TEST_STREAM_AXPBY TEST_AXPBY
+#define TEST_STREAM_AXPBY_MUL TEST_AXPBY_MUL
+#define TEST_STREAM_MAXS_MULS_ADD TEST_MAXS_MULS_ADD
+#define TEST_STREAM_MAXS_MUL_ADD TEST_MAXS_MUL_ADD
+#define TEST_STREAM_GTS_SELECT TEST_GTS_SELECT
+#define TEST_STREAM_ADAM_STEP TEST_ADAM_STEP
+#define TEST_STREAM_MULS_ERF_MUL TEST_MULS_ERF_MUL
 #define TEST_RANDOM(name, kind, op, t)                                                         \
   static void test_##name(void) {                                                              \
     FIND(name, kind, op, t)                                                                    \
@@ -219,6 +249,7 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
 #define TEST_COMBINE(name, kind, op, t) TEST_ROW_WITH(name, kind, op, t, t)
 
 #define TEST_TRIG TEST_UNARY
+#define TEST_EXPONENTIAL TEST_UNARY
 #define TEST_SLOW_BINARY TEST_BINARY
 #define TEST_SLOW_BINARY_S TEST_BINARY_S
 #define TEST_SLOW_S_BINARY TEST_S_BINARY

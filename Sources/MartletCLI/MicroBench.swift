@@ -39,6 +39,11 @@ struct MicroMeasurement {
       scalar.backend = .cc
       forms.append(scalar)
     }
+    // Each form's dumps beside the others'.
+    for (index, form) in ["tile", "unfused", "scalar"].prefix(forms.count).enumerated() {
+      forms[index].name = "\(chain.name)_\(form)"
+      forms[index].dumpDirectory = options.dumpDirectory.map { "\($0)-\(forms[index].name)" }
+    }
     let functions = try forms.map { form in
       try Function(
         specs: shapes.map { TensorSpec($0) }, options: form, isTraining: chain.isTraining

@@ -8,6 +8,8 @@ struct AllocatedTileCode {
   var calls: [Call]
   var tiles: [Tile]
   var scratchBytes: Int
+  /// Inputs whose next tile one of the calls asks for.
+  var ahead: [Int] = []
 }
 
 /// Decides where tiles lie.
@@ -29,7 +31,59 @@ struct TileAllocation {
       calls += lowering.calls.filter { $0.region == region }
     }
     let scratchBytes = scan(calls)
-    return AllocatedTileCode(calls: calls, tiles: lowering.tiles, scratchBytes: scratchBytes)
+    stream(&calls)
+    let ahead = fetchAhead(&calls)
+    return AllocatedTileCode(
+      calls: calls, tiles: lowering.tiles, scratchBytes: scratchBytes, ahead: ahead)
+  }
+
+  // MARK: - Memory beyond the caches
+
+  /// Calls whose result goes straight to a large output, and is not read again, store past the
+  /// caches. An output in place of an input is in the cache already.
+  private func stream(_ calls: inout [Call]) {
+    for (position, call) in calls.enumerated() where call.region == .body {
+      guard case .tile(let tile) = call.result, let output = lowering.tiles[tile].output,
+        lowering.program.buffers[output].isStreamed, lowering.tiles[tile].extent == .block,
+        let streamed = streamedPrimitive(call.callee)
+      else { continue }
+      let isShared = lowering.program.buffers.indices.contains {
+        $0 != output && lowering.program.mayAlias($0, output, lowering.aliasing)
+      }
+      let isRead = calls.indices.contains { other in
+        other != position && calls[other].arguments.contains {
+          switch $0 {
+          case .tile(let used), .element(let used): used == tile
+          default: false
+          }
+        }
+      }
+      if !isShared && !isRead { calls[position].callee = streamed }
+    }
+  }
+
+  /// The call that takes longest asks for the next tile of every input meanwhile.
+  private func fetchAhead(_ calls: inout [Call]) -> [Int] {
+    guard lowering.program.fetchesAhead, lowering.layout.blockElements >= 256 else { return [] }
+    var inputs: [Int] = []
+    var slowest: (position: Int, rank: Int)?
+    for (position, call) in calls.enumerated() where call.region == .body {
+      for argument in call.arguments {
+        guard case .buffer(let buffer, .flat) = argument,
+          lowering.program.buffers[buffer].dtype == .float32, !inputs.contains(buffer),
+          lowering.program.buffers[buffer].role != .output
+        else { continue }
+        inputs.append(buffer)
+      }
+      if let rank = slowPrimitives.firstIndex(of: call.callee), rank < slowest?.rank ?? .max {
+        slowest = (position, rank)
+      }
+    }
+    guard let slowest, !inputs.isEmpty else { return [] }
+    let name = calls[slowest.position].callee
+    calls[slowest.position].callee = "mt_ahead_" + name.dropFirst(3)
+    calls[slowest.position].arguments += [.text("ahead"), .text("\(inputs.count)")]
+    return inputs
   }
 
   // MARK: - Stores

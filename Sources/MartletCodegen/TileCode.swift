@@ -126,3 +126,24 @@ struct Call {
 extension DType {
   var suffix: String { rawValue }
 }
+
+/// Primitives with a form whose result goes past the caches.
+package let streamablePrimitives: Set<String> = [
+  "mt_copy_f32", "mt_add_f32", "mt_sub_f32", "mt_mul_f32", "mt_div_f32", "mt_adds_f32",
+  "mt_subs_f32", "mt_muls_f32", "mt_divs_f32", "mt_maxs_f32", "mt_mul_add_f32", "mt_muls_add_f32",
+  "mt_axpby_f32", "mt_axpby_mul_f32", "mt_maxs_muls_add_f32", "mt_maxs_mul_add_f32",
+  "mt_gts_select_f32", "mt_adam_step_f32", "mt_muls_erf_mul_f32", "mt_row_normalise_f32",
+]
+
+/// `mt_add_f32` → `mt_stream_add_f32`, where there is one.
+func streamedPrimitive(_ name: String) -> String? {
+  streamablePrimitives.contains(name) ? "mt_stream_" + name.dropFirst(3) : nil
+}
+
+/// Primitives that take longer than their operands' way from memory, slowest first; each has a form
+/// that fetches the next tile meanwhile.
+package let slowPrimitives = [
+  "mt_stream_muls_erf_mul_f32", "mt_muls_erf_mul_f32", "mt_erf_f32", "mt_tanh_f32", "mt_log_f32",
+  "mt_random_uniform_f32", "mt_logistic_mul_f32", "mt_logistic_f32", "mt_stream_adam_step_f32",
+  "mt_adam_step_f32", "mt_exp_subs_f32", "mt_exp_f32",
+]

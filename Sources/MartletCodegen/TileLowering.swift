@@ -27,6 +27,8 @@ struct TileLowering {
   let levels: [TileProgram.Level]
   let live: [Bool]
   let aliasing: Aliasing
+  /// Column sums whose operand is a product of two tiles that nothing else needs.
+  private let products: [Int: (Int, Int)]
 
   private(set) var calls: [Call] = []
   private(set) var tiles: [Tile] = []
@@ -38,12 +40,28 @@ struct TileLowering {
   private var filled: [Int: [Extent: Int]] = [:]
   private var tableCount = 0
 
-  init(_ program: TileProgram, layout: TileLayout, aliasing: Aliasing) {
+  init(
+    _ program: TileProgram, layout: TileLayout, aliasing: Aliasing, usesSuperinstructions: Bool
+  ) {
     self.program = program
     self.layout = layout
     self.aliasing = aliasing
     levels = program.effectiveLevels()
-    live = program.liveInstructions()
+    var live = program.liveInstructions()
+    var products: [Int: (Int, Int)] = [:]
+    if usesSuperinstructions {
+      let uses = program.useCounts()
+      for (index, instruction) in program.instructions.enumerated() {
+        guard case .reduceColumn(.sum, _, let value) = instruction.operation, uses[value] == 1,
+          case .binary(.mul, let a, let b) = program.instructions[value].operation,
+          levels[a] == .full, levels[b] == .full, instruction.dtype.isFloatingPoint
+        else { continue }
+        products[index] = (a, b)
+        live[value] = false
+      }
+    }
+    self.live = live
+    self.products = products
   }
 
   mutating func run(name: String) throws(CodegenError) {
@@ -191,6 +209,15 @@ struct TileLowering {
     }
   }
 
+  /// The operand of a row or column where it lies.
+  private func pointer(_ value: Int) -> Argument? {
+    switch homes[value] {
+    case .tile(let tile): .tile(tile)
+    case .buffer(let buffer, let place): .buffer(buffer, place)
+    case .literal, .none: nil
+    }
+  }
+
   // MARK: - Instructions
 
   private mutating func lower(_ index: Int, name: String) throws(CodegenError) -> Home {
@@ -267,6 +294,14 @@ struct TileLowering {
       lowerStore(buffer, value, level)
       return .none
     case .reduceColumn(let function, let buffer, let value):
+      if let (a, b) = products[index] {
+        calls.append(
+          Call(
+            region: .body, callee: "mt_col_dot_\(dtype.suffix)", result: .buffer(buffer, .unit),
+            arguments: [vector(a, at: .full), vector(b, at: .full), .rowsAndColumns],
+            isElementwise: false))
+        return .none
+      }
       calls.append(
         Call(
           region: .body, callee: "mt_col_\(function.rawValue)_\(dtype.suffix)",
@@ -275,6 +310,8 @@ struct TileLowering {
       return .none
     case .fused(let fusedName, let operands):
       let scalars = superinstructionScalarPlaces(fusedName)
+      let pointers = superinstructionPointerPlaces(fusedName)
+      let shape = superinstructionShape(fusedName)
       var arguments: [Argument] = []
       for (place, operand) in operands.enumerated() {
         if scalars.contains(place) {
@@ -282,12 +319,18 @@ struct TileLowering {
             throw CodegenError(kernel: name, "\(fusedName): operand \(place) is not one number")
           }
           arguments.append(argument)
+        } else if pointers.contains(place) {
+          guard let argument = pointer(operand) else {
+            throw CodegenError(kernel: name, "\(fusedName): operand \(place) is not in memory")
+          }
+          arguments.append(argument)
         } else {
-          arguments.append(vector(operand, at: level))
+          arguments.append(vector(operand, at: .full))
         }
       }
       return emit(
-        "mt_\(fusedName)_\(dtype.suffix)", dtype, level, arguments + [count], elementwise: true)
+        "mt_\(fusedName)_\(dtype.suffix)", dtype, level,
+        arguments + [shape == .elements ? count : .rowsAndColumns], elementwise: shape != .rowResult)
     }
   }
 

@@ -14,7 +14,9 @@ func emitTileKernel(
     let program =
       options.usesSuperinstructions
       ? fuseSuperinstructions(plain, singleRowBlocks: layout.hasSingleRowBlocks) : plain
-    var lowering = TileLowering(program, layout: layout, aliasing: aliasing)
+    var lowering = TileLowering(
+      program, layout: layout, aliasing: aliasing,
+      usesSuperinstructions: options.usesSuperinstructions)
     try lowering.run(name: name)
     var allocation = TileAllocation(lowering)
     let code = allocation.run()
@@ -58,6 +60,7 @@ private struct TilePrinter {
     _ kernel: Schedule.Kernel, name: String, options: EmissionOptions
   ) -> EmittedKernel {
     let inner = layout.mode == .pieces ? 2 : 1
+    if !code.ahead.isEmpty { usesIndex = true }
     let depth = usesChunks ? 1 : 0
     var tables: [String] = []
     for call in code.calls {
@@ -87,6 +90,10 @@ private struct TilePrinter {
       text += loops(fills: fills, row: row, body: body, rowEnd: rowEnd)
     }
     if !exit.isEmpty { text += "  if (begin == 0) {\n" + exit + "  }\n" }
+    if code.calls.contains(where: { $0.callee.hasPrefix("mt_stream_") || $0.callee.hasPrefix("mt_ahead_stream_") }) {
+      symbols.insert("mt_stream_end")
+      text += "  mt_stream_end();\n"
+    }
     if row.isEmpty && body.isEmpty && rowEnd.isEmpty && fills.isEmpty { text += "  (void)end;\n" }
     if slots.isEmpty { text += "  (void)scratch;\n" }
     text += "}\n"
@@ -157,6 +164,9 @@ private struct TilePrinter {
     }
     if !locals.isEmpty { text += "\(pad)  const long \(locals.joined(separator: ", "));\n" }
     text += row
+    let next = code.ahead.map { "\(bufferNames[$0]) + i + \(layout.blockElements)" }
+    let ahead =
+      next.isEmpty ? "" : "  const void *const ahead[] = {\(next.joined(separator: ", "))};\n"
     if layout.mode == .pieces, !body.isEmpty {
       let cols = layout.hasShortLastRow ? "cols" : "\(layout.cols)"
       let size = layout.blockElements
@@ -165,9 +175,9 @@ private struct TilePrinter {
       if usesCount { locals.append("n = \(cols) - c < \(size) ? \(cols) - c : \(size)") }
       if usesIndex { locals.append("i = r * \(layout.cols) + c") }
       if !locals.isEmpty { text += "\(pad)    const long \(locals.joined(separator: ", "));\n" }
-      text += body + "\(pad)  }\n"
+      text += (ahead.isEmpty ? "" : pad + "  " + ahead) + body + "\(pad)  }\n"
     } else {
-      text += body
+      text += (ahead.isEmpty ? "" : pad + ahead) + body
     }
     text += rowEnd + "\(pad)}\n"
     if usesChunks { text += "  }\n" }

@@ -65,6 +65,25 @@ package func superinstructionScalarPlaces(_ name: String) -> Set<Int> {
   patterns.first { $0.name == name }?.scalarPlaces ?? []
 }
 
+/// Superinstructions by name: which operand places take one number a row, or one a column.
+package func superinstructionPointerPlaces(_ name: String) -> Set<Int> {
+  patterns.first { $0.name == name }?.pointerPlaces ?? []
+}
+
+/// What a superinstruction works over.
+package enum SuperinstructionShape: Hashable, Sendable {
+  /// So many elements.
+  case elements
+  /// Rows × columns.
+  case rows
+  /// Rows × columns, of which one element a row is the result.
+  case rowResult
+}
+
+package func superinstructionShape(_ name: String) -> SuperinstructionShape {
+  patterns.first { $0.name == name }?.shape ?? .elements
+}
+
 private struct Match {
   var operands: [Int]
   var absorbed: [Int]
@@ -75,11 +94,96 @@ private struct Match {
 private struct Pattern {
   var name: String
   var scalarPlaces: Set<Int>
+  var pointerPlaces: Set<Int> = []
+  var shape = SuperinstructionShape.elements
   var match: @Sendable (Matcher, Int) -> Match?
 }
 
 /// The one table. Order matters: the first that fits wins.
 private let patterns: [Pattern] = [
+  // Σ (a − r)² of a row: a's difference is taken again where something else needs it too
+  Pattern(name: "row_differences", scalarPlaces: [], pointerPlaces: [1], shape: .rowResult) {
+    m, root in
+    guard let x = m.rowSum(root), let (d, same) = m.binary(.mul, m.inner(x)), d == same,
+      let (a, r) = m.binary(.sub, d), m.levels[a] == .full, m.levels[r] == .row
+    else { return nil }
+    return Match(operands: [a, r], absorbed: [x])
+  },
+  // Σ a·b of a row
+  Pattern(name: "row_dot", scalarPlaces: [], shape: .rowResult) { m, root in
+    guard let x = m.rowSum(root), let (a, b) = m.binary(.mul, m.inner(x)), m.areVectors(a, b) else {
+      return nil
+    }
+    return Match(operands: [a, b], absorbed: [x])
+  },
+  // ((a − r)·q)·b + c, r and q of the row, b and c of the column
+  Pattern(name: "row_normalise", scalarPlaces: [], pointerPlaces: [1, 2, 3, 4], shape: .rows) {
+    m, root in
+    m.eitherOrder(.add, root) { x, c in
+      guard m.levels[c] == .column, let (u, b) = m.binary(.mul, m.inner(x)), m.levels[b] == .column,
+        let (d, q) = m.binary(.mul, m.inner(u)), m.levels[q] == .row,
+        let (a, r) = m.binary(.sub, d), m.levels[a] == .full, m.levels[r] == .row
+      else { return nil }
+      return Match(operands: [a, r, q, b, c], absorbed: [x, u])
+    }
+  },
+  // w − m·s / (√v / u + ε)
+  Pattern(name: "adam_step", scalarPlaces: [2, 4, 5]) { m, root in
+    guard let (w, x) = m.binary(.sub, root), let (n, d) = m.binary(.div, m.inner(x)),
+      let (first, s) = m.scaled(m.inner(n)), let (e, epsilon) = m.withNumber(.add, m.inner(d)),
+      let (q, u) = m.binary(.div, m.inner(e)), m.isNumber(u),
+      case .unary(.sqrt, let second)? = m.inner(q).map(m.operation), m.areVectors(w, second)
+    else { return nil }
+    return Match(operands: [w, first, s, second, u, epsilon], absorbed: [x, n, d, e, q])
+  },
+  // a·s·(erf(b·u) + t)
+  Pattern(name: "muls_erf_mul", scalarPlaces: [1, 3, 4]) { m, root in
+    m.eitherOrder(.mul, root) { x, y in
+      guard let (a, s) = m.scaled(m.inner(x)), let (e, t) = m.withNumber(.add, m.inner(y)),
+        case .unary(.erf, let f)? = m.inner(e).map(m.operation), let (b, u) = m.scaled(m.inner(f))
+      else { return nil }
+      return Match(operands: [a, s, b, u, t], absorbed: [x, y, e, f])
+    }
+  },
+  // c < s ? a·v : t
+  Pattern(name: "lts_muls_select", scalarPlaces: [1, 3, 4]) { m, root in
+    guard case .select(let x, let y, let t) = m.operation(root), m.isNumber(t),
+      let (a, v) = m.scaled(m.inner(y)), let condition = m.inner(x)
+    else { return nil }
+    switch m.operation(condition) {
+    case .compare(.lt, let c, let s), .compare(.gt, let s, let c):
+      guard m.isVector(c), m.isNumber(s), m.dtype(c) == m.dtype(root) else { return nil }
+      return Match(operands: [c, s, a, v, t], absorbed: [x, y])
+    default: return nil
+    }
+  },
+  // a·s + b·c·t
+  Pattern(name: "axpby_mul", scalarPlaces: [1, 4]) { m, root in
+    m.eitherOrder(.add, root) { l, r in
+      guard let (a, s) = m.scaled(m.inner(l)), let (z, t) = m.scaled(m.inner(r)),
+        let (b, c) = m.binary(.mul, m.inner(z)), m.areVectors(b, c), l != r
+      else { return nil }
+      return Match(operands: [a, s, b, c, t], absorbed: [l, r, z])
+    }
+  },
+  // max(a, s)·t + b
+  Pattern(name: "maxs_muls_add", scalarPlaces: [1, 2]) { m, root in
+    m.eitherOrder(.add, root) { x, b in
+      guard let (y, t) = m.scaled(m.inner(x)), let (a, s) = m.withNumber(.max, m.inner(y)),
+        m.isVector(b)
+      else { return nil }
+      return Match(operands: [a, s, t, b], absorbed: [x, y])
+    }
+  },
+  // max(a, s)·b + c
+  Pattern(name: "maxs_mul_add", scalarPlaces: [1]) { m, root in
+    m.eitherOrder(.add, root) { x, c in
+      m.eitherOrder(.mul, m.inner(x)) { y, b in
+        guard let (a, s) = m.withNumber(.max, m.inner(y)), m.areVectors(b, c) else { return nil }
+        return Match(operands: [a, s, b, c], absorbed: [x, y])
+      }
+    }
+  },
   // a·s + b·t
   Pattern(name: "axpby", scalarPlaces: [1, 3]) { m, root in
     guard let (l, r) = m.binary(.add, root), let (a, s) = m.scaled(m.inner(l)),
@@ -138,6 +242,13 @@ private let patterns: [Pattern] = [
       return Match(operands: [a, b, c], absorbed: [x])
     }
   },
+  // (a − s)·t
+  Pattern(name: "subs_muls", scalarPlaces: [1, 2]) { m, root in
+    guard let (x, t) = m.scaled(root), let (a, s) = m.binary(.sub, m.inner(x)), m.isVector(a),
+      m.isNumber(s)
+    else { return nil }
+    return Match(operands: [a, s, t], absorbed: [x])
+  },
   // exp(a − s)
   Pattern(name: "exp_subs", scalarPlaces: [1]) { m, root in
     guard case .unary(.exp, let x) = m.operation(root), let (a, s) = m.binary(.sub, m.inner(x)),
@@ -176,7 +287,14 @@ private struct Matcher {
   func dtype(_ value: Int) -> DType { program.instructions[value].dtype }
 
   func isCandidate(_ root: Int) -> Bool {
-    levels[root] == .full && uses[root] > 0 && (dtype(root) == .float32 || dtype(root) == .float64)
+    (levels[root] == .full || rowSum(root) != nil) && uses[root] > 0
+      && (dtype(root) == .float32 || dtype(root) == .float64)
+  }
+
+  /// What a sum over a row adds up.
+  func rowSum(_ root: Int) -> Int? {
+    guard case .reduceRow(.sum, let value) = operation(root) else { return nil }
+    return value
   }
 
   func isVector(_ value: Int) -> Bool { levels[value] == .full || levels[value] == .column }
@@ -204,7 +322,7 @@ private struct Matcher {
   func scaled(_ value: Int?) -> (Int, Int)? { withNumber(.mul, value) }
 
   func eitherOrder(
-    _ function: BinaryFunction, _ root: Int, _ body: (Int, Int) -> Match?
+    _ function: BinaryFunction, _ root: Int?, _ body: (Int, Int) -> Match?
   ) -> Match? {
     guard let (a, b) = binary(function, root) else { return nil }
     return body(a, b) ?? body(b, a)

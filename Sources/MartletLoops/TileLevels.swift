@@ -25,6 +25,7 @@ extension TileProgram {
       case .load(_, .column): level = .column
       case .load(_, .view(let map)): level = map.isScalar ? .scalar : instruction.level
       case .load(_, .pad): level = instruction.level
+      case .fused(let name, _) where superinstructionShape(name) == .rowResult: level = .row
       case .unary, .binary, .compare, .select, .convert, .fused: level = joined
       case .reduceRow, .argRow: level = .row
       case .iota(let inner, let size):

@@ -80,6 +80,8 @@ package struct TileProgram: Hashable, Sendable {
     package enum Role: Hashable, Sendable { case input, output, inout_ }
     package var dtype: DType
     package var role: Role
+    /// An output larger than the caches, which its stores should go past.
+    package var isStreamed = false
     /// For the comment and the C name; not part of a kernel's identity.
     package var label: String
     package init(_ dtype: DType, _ role: Role, label: String) {
@@ -87,10 +89,13 @@ package struct TileProgram: Hashable, Sendable {
       self.role = role
       self.label = label
     }
-    package static func == (a: Buffer, b: Buffer) -> Bool { a.dtype == b.dtype && a.role == b.role }
+    package static func == (a: Buffer, b: Buffer) -> Bool {
+      a.dtype == b.dtype && a.role == b.role && a.isStreamed == b.isStreamed
+    }
     package func hash(into hasher: inout Hasher) {
       hasher.combine(dtype)
       hasher.combine(role)
+      hasher.combine(isStreamed)
     }
   }
 
@@ -103,6 +108,8 @@ package struct TileProgram: Hashable, Sendable {
   /// Columns of the last row when the domain is a cut flat array (`cols` otherwise); only reductions
   /// of long flat arrays use it, with one row in a block.
   package var lastCols: Int
+  /// Inputs come from memory: the next tile's are asked for while this one is computed.
+  package var fetchesAhead = false
   package var buffers: [Buffer]
   /// SSA: instruction i defines value i (stores define nothing readable).
   package var instructions: [Instruction]

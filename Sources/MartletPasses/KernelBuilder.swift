@@ -128,11 +128,37 @@ package struct KernelBuilder {
       _ = program.append(
         .store(buffer: bind(.value(value), .output), id), graph.type(value).dtype, level)
     }
+    noteLargeBuffers()
     let rowCount = rows
     // Nothing printed depends on the number of rows unless units are chunks or the end is cut:
     // then kernels over different numbers of rows are one kernel.
     if program.chunkRows == 1, program.lastCols == program.cols { program.rows = 0 }
     return BuiltKernel(program: program, bindings: bindings, rows: rowCount)
+  }
+
+  /// From this size on an output is written past the caches; one that the step reads again, from
+  /// four times this size on. Half of a usual last-level cache.
+  package static let streamedBytes = 16 << 20
+  /// From this size on the inputs are taken to come from memory.
+  package static let fetchedBytes = 1 << 20
+
+  /// Results have the same bits either way. An update's kernel serves parameters of all sizes.
+  private mutating func noteLargeBuffers() {
+    let info = plan.groups[group]
+    guard info.kind == .kernel else { return }
+    var read = 0
+    for (index, binding) in bindings.enumerated() {
+      guard case .value(let value) = binding else { continue }
+      let bytes = graph.type(value).byteCount
+      if program.buffers[index].role != .output {
+        read += bytes
+      } else if !info.isUpdate, bytes >= KernelBuilder.streamedBytes {
+        program.buffers[index].isStreamed =
+          bytes >= 4 * KernelBuilder.streamedBytes
+          || !graph.nodes.contains { $0.operands.contains(value) }
+      }
+    }
+    program.fetchesAhead = info.isUpdate || read >= KernelBuilder.fetchedBytes
   }
 
   private func isRowLevel(_ value: Value) -> Bool {

@@ -54,6 +54,56 @@ import Testing
       } == ["gts_select"])
   }
 
+  @Test func longPatternsFire() {
+    #expect(
+      fused { p, v, s in
+        p.binary(.add, p.binary(.mul, p.binary(.max, v[0], s[0]), s[1]), v[1])
+      } == ["maxs_muls_add"])
+    #expect(
+      fused { p, v, s in
+        p.binary(.add, v[2], p.binary(.mul, v[1], p.binary(.max, v[0], s[0])))
+      } == ["maxs_mul_add"])
+    #expect(
+      fused { p, v, s in
+        let square = p.binary(.mul, v[1], v[1])
+        return p.binary(.add, p.binary(.mul, v[0], s[0]), p.binary(.mul, square, s[1]))
+      } == ["axpby_mul"])
+    #expect(
+      fused { p, v, s in p.binary(.mul, p.binary(.sub, v[0], s[0]), s[1]) } == ["subs_muls"])
+    #expect(
+      fused { p, v, s in
+        let root = p.binary(.div, p.unary(.sqrt, v[2]), s[1])
+        let step = p.binary(.div, p.binary(.mul, s[0], v[1]), p.binary(.add, root, p.literal(1e-8)))
+        return p.binary(.sub, v[0], step)
+      } == ["adam_step"])
+    #expect(
+      fused { p, v, s in
+        let e = p.unary(.erf, p.binary(.mul, v[0], s[1]))
+        return p.binary(.mul, p.binary(.mul, v[0], s[0]), p.binary(.add, p.literal(1), e))
+      } == ["muls_erf_mul"])
+    #expect(
+      fused { p, v, s in
+        let c = p.append(.compare(.lt, v[0], s[0]), .bool, .full)
+        return p.append(.select(c, p.binary(.mul, v[1], s[1]), p.literal(0)), .float32, .full)
+      } == ["lts_muls_select"])
+  }
+
+  @Test func rowPatternsFire() {
+    let program = fuseSuperinstructions(Samples.layerNorm(cols: 16).withCanonicalOperandOrder())
+    let names = program.instructions.compactMap {
+      if case .fused(let name, _) = $0.operation { name } else { nil }
+    }
+    // The normalised value is needed for its product with dy too: no last step in one.
+    #expect(names == ["row_differences", "mul_add"])
+    var dot = TileProgram(rows: 0, cols: 16)
+    let a = dot.input("a"), b = dot.input("b"), y = dot.output("y")
+    let product = dot.binary(.mul, dot.load(a), dot.load(b))
+    let sum = dot.append(.reduceRow(.sum, product), .float32, .row)
+    _ = dot.append(.store(buffer: y, sum), .float32, .row)
+    let fused = fuseSuperinstructions(dot)
+    #expect(fused.instructions.contains { $0.operation == .fused("row_dot", [0, 1]) })
+  }
+
   @Test func anInnerValueWithAnotherUseStays() {
     #expect(fused({ p, v, s in
       p.binary(.add, p.binary(.mul, v[0], v[1]), v[2])

@@ -51,10 +51,42 @@ import Testing
     for (program, rows) in [
       (Samples.chain, 1000), (Samples.biasReLU, 77), (Samples.softmax(cols: 10), 77),
       (Samples.softmax(cols: 1000), 3), (Samples.biasGradient, 300),
+      (Samples.layerNorm(cols: 10), 300), (Samples.layerNorm(cols: 600), 300),
     ] {
-      let kernel = RandomKernel(program, rows: rows, seed: 1)
-      try check([(1, kernel)], .tile, .tcc, EmissionOptions())
+      for isLarge in [false, true] {
+        let kernel = RandomKernel(RunTests.sized(program, isLarge), rows: rows, seed: 1)
+        try check([(1, kernel)], .tile, .tcc, EmissionOptions())
+      }
     }
+  }
+
+  /// Stores past the caches, and fetches of the next tile, change no bit.
+  @Test func largeBuffersComputeTheSame() throws {
+    let kernels = RunTests.seeds(200).map { seed -> (UInt64, RandomKernel) in
+      var kernel = RandomKernel(seed: seed)
+      kernel.program = RunTests.sized(kernel.program, true)
+      return (seed, kernel)
+    }
+    try check(kernels, .tile, .tcc, EmissionOptions())
+  }
+
+  private static func sized(_ program: TileProgram, _ isLarge: Bool) -> TileProgram {
+    var program = program
+    program.fetchesAhead = isLarge
+    for index in program.buffers.indices where program.buffers[index].role == .output {
+      program.buffers[index].isStreamed = isLarge
+    }
+    return program
+  }
+
+  @Test func largeFormsExist() {
+    for name in streamablePrimitives {
+      #expect(mt_find_symbol("mt_stream_" + name.dropFirst(3)) != nil, "\(name)")
+    }
+    for name in slowPrimitives {
+      #expect(mt_find_symbol("mt_ahead_" + name.dropFirst(3)) != nil, "\(name)")
+    }
+    #expect(mt_find_symbol("mt_stream_end") != nil)
   }
 
   /// y and z in the memory of a and r: read again after the first store of the block, and by a copy.

@@ -43,6 +43,30 @@ enum Samples {
     return p
   }
 
+  /// Layer normalisation over rows, and the gradient of its scale.
+  static func layerNorm(cols: Int) -> TileProgram {
+    var p = TileProgram(rows: 300, cols: cols)
+    p.chunkRows = 128
+    let x = p.input("x"), scale = p.input("scale"), bias = p.input("bias"), dy = p.input("dy")
+    let y = p.output("y"), partial = p.output("partial")
+    let value = p.load(x)
+    let share = p.literal(1 / Double(cols))
+    let sum = p.append(.reduceRow(.sum, value), .float32, .row)
+    let mean = p.append(.binary(.mul, sum, share), .float32, .row)
+    let centred = p.binary(.sub, value, mean)
+    let squares = p.append(
+      .reduceRow(.sum, p.binary(.mul, centred, centred)), .float32, .row)
+    let variance = p.append(.binary(.mul, squares, share), .float32, .row)
+    let inverse = p.append(.unary(.rsqrt, variance), .float32, .row)
+    let unit = p.binary(.mul, centred, inverse)
+    let factor = p.append(.load(buffer: scale, .column), .float32, .column)
+    let shift = p.append(.load(buffer: bias, .column), .float32, .column)
+    p.store(y, p.binary(.add, p.binary(.mul, unit, factor), shift))
+    let product = p.binary(.mul, p.load(dy), unit)
+    _ = p.append(.reduceColumn(.sum, buffer: partial, product), .float32, .column)
+    return p
+  }
+
   /// Column sums of dy·mask, in chunks of 128 rows, and the masked values themselves.
   static let biasGradient: TileProgram = {
     var p = TileProgram(rows: 300, cols: 10)
