@@ -174,6 +174,149 @@ def optimizers():
     save("optimizers", arrays)
 
 
+def textbook(update):
+    """An optimizer from a function (w, g, state, rate, t) → w in float64 arrays."""
+    class Rule:
+        def __init__(self, parameters):
+            self.parameters, self.states, self.t = parameters, [{} for _ in parameters], 0
+            self.param_groups = [{"lr": 0.0}]
+
+        def zero_grad(self):
+            for p in self.parameters:
+                p.grad = None
+
+        def step(self):
+            self.t += 1
+            for p, state in zip(self.parameters, self.states):
+                with torch.no_grad():
+                    p.copy_(update(p, p.grad, state, self.param_groups[0]["lr"], self.t))
+    return Rule
+
+
+def velocity(w, g, s, rate, t):
+    s["v"] = 0.9 * s.get("v", 0) - rate * g
+    return w + s["v"]
+
+
+def accumulated(w, g, s, rate, t):
+    s["v"] = 0.9 * s.get("v", 0) + rate * g
+    return w - s["v"]
+
+
+def averaged(w, g, s, rate, t):
+    s["v"] = 0.9 * s.get("v", 0) + 0.1 * g
+    return w - rate * s["v"] / (1 - 0.9 ** t)
+
+
+def adagrad_inside(w, g, s, rate, t):
+    s["s"] = s.get("s", 0) + g * g
+    return w - rate * g / torch.sqrt(s["s"] + 1e-3)
+
+
+def rmsprop_corrected(w, g, s, rate, t):
+    s["s"] = 0.9 * s.get("s", 0) + 0.1 * g * g
+    s["v"] = 0.5 * s.get("v", 0) + g / torch.sqrt(s["s"] / (1 - 0.9 ** t) + 1e-3)
+    return w - rate * s["v"]
+
+
+def lion(w, g, s, rate, t):
+    m = s.get("m", torch.zeros_like(w))
+    s["m"] = 0.99 * m + 0.01 * g
+    return w * (1 - rate * 0.1) - rate * torch.sign(0.9 * m + 0.1 * g)
+
+
+def max_norm(w, g, s, rate, t):
+    w = w - rate * g
+    if w.ndim == 2:
+        w = w * torch.clamp(0.8 / torch.sqrt((w * w).sum(0, keepdim=True)), max=1)
+    return w
+
+
+def rules():
+    """50 steps of each rule on a small network in float64, its rate falling: tanh(x·W + b) → y."""
+    rng = np.random.default_rng(11)
+    x, y = rng.normal(0, 1, (50, 8, 4)), rng.normal(0, 1, (50, 8, 3))
+    w0, b0 = rng.normal(0, 0.7, (4, 3)), rng.normal(0, 0.5, 3)
+    arrays = {"x": x, "y": y, "weight": w0, "bias": b0}
+    decays = lambda make: lambda p: make([{"params": [p[0]]}, {"params": [p[1]], "weight_decay": 0}])
+    value = lambda p: torch.nn.utils.clip_grad_value_(p, 0.05)
+    each = lambda p: [torch.nn.utils.clip_grad_norm_([q], 0.1) for q in p]
+    total = lambda p: torch.nn.utils.clip_grad_norm_(p, 0.1)
+    O = torch.optim
+    cases = {
+        "sgd": (lambda p: O.SGD(p), None, 1),
+        "momentum": (lambda p: O.SGD(p, momentum=0.9), None, 1),
+        "momentum-velocity": (textbook(velocity), None, 1),
+        "momentum-accumulated": (textbook(accumulated), None, 1),
+        "momentum-average": (textbook(averaged), None, 1),
+        "nesterov": (lambda p: O.SGD(p, momentum=0.9, nesterov=True), None, 1),
+        "adagrad": (lambda p: O.Adagrad(p, eps=1e-10), None, 1),
+        "adagrad-inside": (textbook(adagrad_inside), None, 1),
+        "rmsprop": (lambda p: O.RMSprop(p, alpha=0.9), None, 1),
+        "rmsprop-centered": (lambda p: O.RMSprop(p, alpha=0.9, momentum=0.5, centered=True, eps=1e-3), None, 1),
+        "rmsprop-corrected": (textbook(rmsprop_corrected), None, 1),
+        "adadelta": (lambda p: O.Adadelta(p, rho=0.9, eps=1e-6), None, 1),
+        "adam": (lambda p: O.Adam(p), None, 1),
+        "adam-l2": (decays(lambda p: O.Adam(p, weight_decay=0.1)), None, 1),
+        "adamw": (decays(lambda p: O.AdamW(p, weight_decay=0.1)), None, 1),
+        "nadam": (lambda p: O.NAdam(p), None, 1),
+        "lion": (textbook(lion), None, 1),
+        "clip-value": (lambda p: O.SGD(p), value, 1),
+        "clip-norm": (lambda p: O.SGD(p), each, 1),
+        "clip-global-norm": (lambda p: O.Adam(p), total, 1),
+        "max-norm": (textbook(max_norm), None, 1),
+        "accumulation": (lambda p: O.Adam(p), None, 5),
+    }
+    for title, (make, clip, rounds) in cases.items():
+        w = torch.tensor(w0, requires_grad=True)
+        b = torch.tensor(b0, requires_grad=True)
+        optimizer = make([w, b])
+        optimizer.zero_grad()
+        losses, weights = [], []
+        for i in range(50):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.05 / (1 + 0.02 * i)
+            loss = ((torch.tanh(torch.tensor(x[i]) @ w + b) - torch.tensor(y[i])) ** 2).mean()
+            (loss / rounds).backward()
+            losses.append(loss.item())
+            if (i + 1) % rounds == 0:
+                if clip:
+                    clip([w, b])
+                optimizer.step()
+                optimizer.zero_grad()
+            weights.append(w.detach().numpy().copy())
+        arrays["losses." + title] = np.array(losses)
+        arrays["weights." + title] = np.stack(weights)[9::10]
+        arrays["bias." + title] = b.detach().numpy().copy()
+    save("rules", arrays)
+
+
+def schedules():
+    """PyTorch's learning-rate schedules, base rate 1."""
+    S = torch.optim.lr_scheduler
+    arrays = {}
+    for title, make in {
+        "exponential": lambda o: S.ExponentialLR(o, 0.95),
+        "staircase": lambda o: S.StepLR(o, 7, 0.5),
+        "milestones": lambda o: S.MultiStepLR(o, [5, 11, 30], 0.3),
+        "linear": lambda o: S.LinearLR(o, 0.25, 1.0, 12),
+        "polynomial": lambda o: S.PolynomialLR(o, 20, 2.0),
+        "cosine": lambda o: S.CosineAnnealingLR(o, 40, 0.1),
+        "restarts": lambda o: S.CosineAnnealingWarmRestarts(o, 6, 2, 0.05),
+        "one-cycle": lambda o: S.OneCycleLR(o, 1.0, total_steps=41),
+    }.items():
+        o = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        s = make(o)
+        values = []
+        for i in range(40):
+            values.append(o.param_groups[0]["lr"])
+            o.step()
+            if i < 39:
+                s.step()
+        arrays[title] = np.array(values)
+    save("schedules", arrays)
+
+
 class ResidualBlock(nn.Module):
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -331,6 +474,6 @@ def vgg16():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    for make in (lenet5, batchnorm, optimizers, resnet20, vgg16):
+    for make in (lenet5, batchnorm, optimizers, rules, schedules, resnet20, vgg16):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

@@ -53,11 +53,37 @@ public final class TrainingStep {
   public let function: Function
   /// Used when a call gives no learning rate.
   public var learningRate: Double
+  private let averaged: [(parameter: Parameter, average: StateVariable)]
 
-  init(function: Function, optimizerState: [StateVariable], learningRate: Double) {
+  init(
+    function: Function, optimizerState: [StateVariable],
+    averaged: [(parameter: Parameter, average: StateVariable)], learningRate: Double
+  ) {
     self.function = function
     self.optimizerState = optimizerState
+    self.averaged = averaged
     self.learningRate = learningRate
+  }
+
+  /// The moving averages of the weights by the parameters' paths, where the optimizer keeps them
+  /// (``Optimizer/averagingWeights(decay:)``); before the first step, the weights.
+  public func averages() throws(RunError) -> [String: NDArray] {
+    var arrays: [String: NDArray] = [:]
+    for (parameter, average) in averaged {
+      arrays[parameter.path] = try StateVariable.read([average])[0]
+    }
+    return arrays
+  }
+
+  /// Exchanges the weights and their averages: once to evaluate or save the averages, and once more
+  /// to go on training. Does nothing where the optimizer keeps none.
+  public func swapAverages() throws(RunError) {
+    let parameters = averaged.map(\.parameter.variable)
+    let averages = averaged.map(\.average)
+    let weights = try StateVariable.read(parameters)
+    let means = try StateVariable.read(averages)
+    try StateVariable.write(
+      zip(parameters + averages, means + weights).map { (variable: $0, array: $1) })
   }
 
   /// The session that steps run in: seed and step number of random draws.
@@ -74,7 +100,10 @@ public final class TrainingStep {
 
   /// One step on a list of inputs.
   public func run(_ inputs: [NDArray], learningRate: Double? = nil) throws -> StepResult {
-    let rate = try NDArray(scalar: Float(learningRate ?? self.learningRate))
+    let value = learningRate ?? self.learningRate
+    let rate =
+      function.specs.last?.type.dtype == .float64
+      ? try NDArray(scalar: value) : try NDArray(scalar: Float(value))
     let results = try function.run(inputs + [rate])
     var auxiliary: [String: NDArray] = [:]
     for (description, array) in zip(function.program.results, results).dropFirst() {
@@ -94,7 +123,8 @@ public final class TrainingStep {
     if made === function { return self }
     if let known = others[batch] { return known }
     let step = TrainingStep(
-      function: made, optimizerState: optimizerState, learningRate: learningRate)
+      function: made, optimizerState: optimizerState, averaged: averaged,
+      learningRate: learningRate)
     others[batch] = step
     return step
   }
@@ -113,52 +143,25 @@ public func compile<Model: Layer>(
 ) throws -> TrainingStep {
   var options = try options ?? CompileOptions()
   if options.name == "program" { options.name = "\(Model.self)" }
-  let parameters = model.parameters.filter(\.isTrainable)
-  let slots = parameters.map { parameter in
-    optimizer.slots.map { name in
-      StateVariable(parameter.type, path: "\(parameter.path).\(name)", isTrainable: false)
-    }
-  }
-  let counterType = TensorType(.float32, [])
-  let counter = StateVariable(counterType, path: "optimizer.step", isTrainable: false)
+  let update = StepUpdate(optimizer, model.parameters.filter(\.isTrainable))
   var specs = specs.enumerated().map { index, spec in
     var copy = spec
     if copy.name == nil { copy.name = "input\(index)" }
     return copy
   }
-  specs.append(TensorSpec([], name: "learningRate"))
+  let isWide = model.parameters.contains { $0.isTrainable && $0.type.dtype == .float64 }
+  specs.append(TensorSpec([], isWide ? .float64 : .float32, name: "learningRate"))
 
   let function = try Function(specs: specs, options: options, isTraining: true) { trace, inputs in
-    let (loss, auxiliary) = try body(Array(inputs.dropLast()))
-    let rate = inputs[inputs.count - 1]
+    var (loss, auxiliary) = try body(Array(inputs.dropLast()))
     let (_, grads) = valueAndGrad(loss, wrt: model)
-    var step = trace.read(counter)
-    if optimizer.countsSteps {
-      step = step + 1
-      trace.assign(counter, step)
-    }
-    for (parameter, slotVariables) in zip(parameters, slots) {
-      guard let gradient = grads[parameter] else { continue }
-      trace.scoped("update") {
-        let dtype = parameter.type.dtype
-        var state = OptimizerState(
-          slots: Dictionary(
-            zip(optimizer.slots, slotVariables.map { trace.read($0) }),
-            uniquingKeysWith: { a, _ in a }), step: step.converted(to: dtype))
-        let updated = optimizer.update(
-          parameter.tensor(in: trace), gradient, learningRate: rate.converted(to: dtype), &state)
-        parameter.assign(updated)
-        for (name, variable) in zip(optimizer.slots, slotVariables) {
-          if let value = state.slots[name] { trace.assign(variable, value) }
-        }
-      }
-    }
+    let norm = update.trace(grads, learningRate: inputs[inputs.count - 1], in: trace)
+    if let norm { auxiliary["gradientNorm"] = norm }
     return [(name: "loss", tensor: loss)]
       + auxiliary.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }
   }
   return TrainingStep(
-    function: function,
-    optimizerState: slots.flatMap { $0 } + (optimizer.countsSteps ? [counter] : []),
+    function: function, optimizerState: update.state, averaged: update.averaged,
     learningRate: optimizer.learningRate)
 }
 

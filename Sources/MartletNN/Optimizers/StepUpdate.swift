@@ -1,0 +1,157 @@
+// An optimizer and its policy in the training step: state variables, and the update's graph.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+
+/// The state that an optimizer keeps for a model, and how a step changes it.
+struct StepUpdate {
+  private let optimizer: any Optimizer
+  private let policy: UpdatePolicy
+  private let parameters: [Parameter]
+  private let slots: [[StateVariable]]
+  private let scalars: [StateVariable]
+  private let counter: StateVariable
+  /// Batches since the last update, and the sums of their gradients.
+  private let batches: StateVariable
+  private let sums: [StateVariable]
+  /// Weights with their moving averages.
+  let averaged: [(parameter: Parameter, average: StateVariable)]
+
+  init(_ optimizer: any Optimizer, _ parameters: [Parameter]) {
+    self.optimizer = optimizer
+    self.parameters = parameters
+    let policy = optimizer.policy
+    self.policy = policy
+    // As wide as the widest parameter: products of many factors lose digits.
+    let isWide = parameters.contains { $0.type.dtype == .float64 }
+    func scalar(_ path: String, initial: Double = 0) -> StateVariable {
+      let type = TensorType(isWide ? .float64 : .float32, [])
+      return StateVariable(type, path: path, isTrainable: false) { bytes, seed, path in
+        if initial != 0 {
+          Initializer.constant(initial).write(to: bytes, type, seed: seed, path: path)
+        }
+      }
+    }
+    slots = parameters.map { parameter in
+      optimizer.slots.map {
+        StateVariable(parameter.type, path: "\(parameter.path).\($0)", isTrainable: false)
+      }
+    }
+    scalars = optimizer.scalars.map { scalar("optimizer.\($0.name)", initial: $0.initial) }
+    counter = scalar("optimizer.step")
+    batches = scalar("optimizer.batches")
+    sums =
+      policy.accumulation > 1
+      ? parameters.map {
+        StateVariable($0.type, path: "\($0.path).gradientSum", isTrainable: false)
+      } : []
+    averaged =
+      policy.averageDecay == nil
+      ? []
+      : parameters.map { parameter in
+        let variable = parameter.variable
+        // The average begins where the weights begin: the same (seed, path) fills both.
+        return (
+          parameter,
+          StateVariable(parameter.type, path: "\(parameter.path).average", isTrainable: false) {
+            bytes, _, _ in
+            variable.initialize()
+            if let address = variable.address {
+              bytes.copyMemory(
+                from: UnsafeRawBufferPointer(start: address, count: bytes.count))
+            }
+          }
+        )
+      }
+  }
+
+  /// Everything that a checkpoint holds beside the model's own parameters.
+  var state: [StateVariable] {
+    slots.flatMap { $0 } + scalars + (optimizer.countsSteps ? [counter] : [])
+      + (sums.isEmpty ? [] : [batches] + sums) + averaged.map(\.average)
+  }
+
+  /// Adds the update to a trace. Gives the norm of the gradients, where the policy reports it.
+  func trace(_ gradients: Gradients, learningRate: Tensor, in trace: Trace) -> Tensor? {
+    var all: [Tensor] = []
+    for parameter in parameters {
+      guard let gradient = gradients[parameter] else { return nil }
+      all.append(gradient)
+    }
+    return trace.scoped("update") {
+      // With accumulation, everything below happens in every step and counts in the last of a round.
+      let round = accumulate(&all, in: trace)
+      func kept(_ new: Tensor, _ old: Tensor) -> Tensor { round.map { select($0, new, old) } ?? new }
+
+      let norm = policy.reportsGradientNorm ? UpdatePolicy.globalNorm(all) : nil
+      all = policy.clipped(all)
+      var step = trace.read(counter)
+      if optimizer.countsSteps {
+        step = step + 1
+        trace.assign(counter, kept(step, trace.read(counter)))
+      }
+      let names = optimizer.scalars.map(\.name)
+      var shared = Dictionary(
+        zip(names, scalars.map { trace.read($0) }), uniquingKeysWith: { a, _ in a })
+      optimizer.advance(&shared, step: step)
+      for (name, variable) in zip(names, scalars) {
+        if let value = shared[name] { trace.assign(variable, kept(value, trace.read(variable))) }
+      }
+      for (index, parameter) in parameters.enumerated() {
+        update(
+          parameter, all[index], slots[index], step, shared, learningRate, kept: kept, in: trace)
+      }
+      for (parameter, average) in averaged {
+        guard let decay = policy.averageDecay else { continue }
+        let old = trace.read(average)
+        trace.assign(average, kept(old * decay + parameter.tensor(in: trace) * (1 - decay), old))
+      }
+      return norm
+    }
+  }
+
+  private func update(
+    _ parameter: Parameter, _ gradient: Tensor, _ variables: [StateVariable], _ step: Tensor,
+    _ shared: [String: Tensor], _ learningRate: Tensor, kept: (Tensor, Tensor) -> Tensor,
+    in trace: Trace
+  ) {
+    let dtype = parameter.type.dtype
+    let path = parameter.path
+    let scale = policy.rateScale(path, parameter.shape)
+    if scale == 0 { return }
+    var rate = learningRate.converted(to: dtype)
+    if scale != 1 { rate = rate * scale }
+    let old = variables.map { trace.read($0) }
+    var state = OptimizerState(
+      slots: Dictionary(zip(optimizer.slots, old), uniquingKeysWith: { a, _ in a }),
+      scalars: shared.mapValues { $0.converted(to: dtype) }, step: step.converted(to: dtype))
+    let weight = parameter.tensor(in: trace)
+    let updated = policy.projected(
+      optimizer.update(
+        policy.decayed(weight, rate, path), policy.penalised(gradient, weight, path),
+        learningRate: rate, &state), path)
+    parameter.assign(kept(updated, weight))
+    for (index, name) in optimizer.slots.enumerated() {
+      if let value = state.slots[name] {
+        trace.assign(variables[index], kept(value, old[index]))
+      }
+    }
+  }
+
+  /// Adds the gradients to the sums of the round, and replaces them by the sums. True in the last
+  /// batch of a round; nil when every batch is a round.
+  private func accumulate(_ gradients: inout [Tensor], in trace: Trace) -> Tensor? {
+    guard !sums.isEmpty else { return nil }
+    let count = Double(policy.accumulation)
+    let number = trace.read(batches) + 1
+    let isLast = number .>= number.filled(count)
+    trace.assign(batches, select(isLast, 0, number))
+    for (index, variable) in sums.enumerated() {
+      let sum = trace.read(variable) + gradients[index] / count
+      trace.assign(variable, select(isLast, 0, sum))
+      gradients[index] = sum
+    }
+    return isLast
+  }
+}
