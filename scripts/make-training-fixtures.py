@@ -238,6 +238,7 @@ def rules():
     x, y = rng.normal(0, 1, (50, 8, 4)), rng.normal(0, 1, (50, 8, 3))
     w0, b0 = rng.normal(0, 0.7, (4, 3)), rng.normal(0, 0.5, 3)
     arrays = {"x": x, "y": y, "weight": w0, "bias": b0}
+    torch.set_default_dtype(torch.float64)  # the counters of its optimizers, too
     decays = lambda make: lambda p: make([{"params": [p[0]]}, {"params": [p[1]], "weight_decay": 0}])
     value = lambda p: torch.nn.utils.clip_grad_value_(p, 0.05)
     each = lambda p: [torch.nn.utils.clip_grad_norm_([q], 0.1) for q in p]
@@ -288,6 +289,7 @@ def rules():
         arrays["losses." + title] = np.array(losses)
         arrays["weights." + title] = np.stack(weights)[9::10]
         arrays["bias." + title] = b.detach().numpy().copy()
+    torch.set_default_dtype(torch.float32)
     save("rules", arrays)
 
 
