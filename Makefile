@@ -25,10 +25,12 @@ demo: build
 # The summary of the Swift tests is the last line.
 test: deps test-runtime test-cli test-counts test-swift
 
-# The C runtime with gcc and with clang, all warnings as errors; for AArch64 under emulation where
-# the cross-compiler is there.
+# The C runtime with gcc and with clang, all warnings as errors; under gcc's sanitizers; for AArch64
+# under emulation where the cross-compiler is there.
 test-runtime:
 	$(MAKE) -j2 -C Runtime gcc clang test
+	$(MAKE) -j2 -C Runtime asan
+	$(MAKE) -j2 -C Runtime tsan
 	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then \
 	  $(MAKE) -j2 -C Runtime aarch64 test-aarch64; \
 	else echo "skipped: AArch64 (needs aarch64-linux-gnu-gcc and qemu-aarch64)"; fi

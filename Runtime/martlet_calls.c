@@ -10,6 +10,15 @@
   void mt_gemm_##S##_##isa MT_P_GEMM(mt_context *, T) {                                           \
     mt_gemm_run_##S(&mt_gemm_ops_##S##_##isa, cx, s, a, b, c, epilogue, p);                       \
   }                                                                                               \
+  void mt_gemm_packed_size_##S##_##isa MT_P_GEMM_SIZE(mt_context *, T) {                          \
+    mt_gemm_packed_size_run_##S(&mt_gemm_ops_##S##_##isa, s, bytes);                              \
+  }                                                                                               \
+  void mt_gemm_pack_##S##_##isa MT_P_GEMM_PACK(mt_context *, T) {                                 \
+    mt_gemm_pack_run_##S(&mt_gemm_ops_##S##_##isa, cx, s, b, packed);                             \
+  }                                                                                               \
+  void mt_gemm_packed_##S##_##isa MT_P_GEMM_PACKED(mt_context *, T) {                             \
+    mt_gemm_packed_run_##S(&mt_gemm_ops_##S##_##isa, cx, s, a, packed, c, epilogue, p);           \
+  }                                                                                               \
   void mt_conv2d_##S##_##isa MT_P_CONV(mt_context *, T) {                                         \
     mt_conv_run_##S(&mt_conv_ops_##S##_##isa, cx, g, x, w, y, epilogue, p);                       \
   }                                                                                               \

@@ -12,6 +12,10 @@
 
 #define MT_P_GEMM(CX, T) \
   (CX cx, const long *s, const T *a, const T *b, T *c, MT_EPILOGUE, void *const *p)
+#define MT_P_GEMM_PACK(CX, T) (CX cx, const long *s, const T *b, T *packed)
+#define MT_P_GEMM_PACKED(CX, T) \
+  (CX cx, const long *s, const T *a, const T *packed, T *c, MT_EPILOGUE, void *const *p)
+#define MT_P_GEMM_SIZE(CX, T) (const long *s, long *bytes)
 #define MT_P_CONV(CX, T) \
   (CX cx, const long *g, const T *x, const T *w, T *y, MT_EPILOGUE, void *const *p)
 #define MT_P_MAX_WINDOW(CX, T) (CX cx, const long *w, const T *x, T *y, int *index)
@@ -33,6 +37,9 @@
 
 #define MT_VARIANT_CALLS_OF(X, T, S)                             \
   X(gemm_##S, MT_P_GEMM, T)                                      \
+  X(gemm_packed_size_##S, MT_P_GEMM_SIZE, T)                     \
+  X(gemm_pack_##S, MT_P_GEMM_PACK, T)                            \
+  X(gemm_packed_##S, MT_P_GEMM_PACKED, T)                        \
   X(conv2d_##S, MT_P_CONV, T)                                    \
   X(conv2d_input_gradient_##S, MT_P_CONV, T)                     \
   X(conv2d_filter_gradient_##S, MT_P_CONV, T)                    \

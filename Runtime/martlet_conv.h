@@ -38,6 +38,12 @@ MT_CONV_DECLARE(neon)
 #define MT_DRIVERS(T, S)                                                                          \
   void mt_gemm_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *s, const T *a,       \
                        const T *b, T *c, mt_kernel epilogue, void *const *p);                     \
+  void mt_gemm_packed_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *s,            \
+                              const T *a, const T *packed, T *c, mt_kernel epilogue,              \
+                              void *const *p);                                                    \
+  void mt_gemm_packed_size_run_##S(const mt_gemm_ops_##S *o, const long *s, long *bytes);         \
+  void mt_gemm_pack_run_##S(const mt_gemm_ops_##S *o, mt_context *cx, const long *s, const T *b,  \
+                            T *packed);                                                           \
   void mt_conv_run_##S(const mt_conv_ops_##S *d, mt_context *cx, const long *g, const T *x,       \
                        const T *w, T *y, mt_kernel epilogue, void *const *p);                     \
   void mt_conv_input_gradient_run_##S(const mt_conv_ops_##S *d, mt_context *cx, const long *g,    \

@@ -5,6 +5,7 @@
 #define MT_VECTOR 128
 #define MR 4
 #define NV 2
+#define WIDE 12
 #define MT_KC 256
 #define MT_BITS 32
 #include "martlet_vector.inc"

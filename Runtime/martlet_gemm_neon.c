@@ -7,6 +7,7 @@
 #define MT_VECTOR 129
 #define MR 8
 #define NV 3
+#define WIDE 24
 #define MT_KC 256
 #define MT_BITS 32
 #include "martlet_vector.inc"

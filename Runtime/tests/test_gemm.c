@@ -1,19 +1,23 @@
 /* Matrix products: every layout, every edge, against f64 and, bit for bit, against the promised order. */
 #include "support.h"
 
+#if defined(__clang__)
+_Pragma("STDC FP_CONTRACT OFF")
+#endif
+
 #define E float
-#define SYMBOL "mt_gemm_f32"
+#define TYPE "f32"
 #define NAME(x) x##_f32
 #define TOLERANCE 2e-6
 #define FMA fmaf
 #include "gemm_cases.inc"
 #undef E
-#undef SYMBOL
+#undef TYPE
 #undef NAME
 #undef TOLERANCE
 #undef FMA
 #define E double
-#define SYMBOL "mt_gemm_f64"
+#define TYPE "f64"
 #define NAME(x) x##_f64
 #define TOLERANCE 1e-14
 #define FMA fma
