@@ -37,7 +37,11 @@ struct BenchCommand: ParsableCommand {
   var disable: String?
   @Option(help: "tcc, cc or interpreter.")
   var backend: CompileOptions.Backend?
-  @Flag(help: "Chains of operations in tile form, in scalar form through $CC, and unfused.")
+  @Flag(
+    help: """
+      Operations by class, fused and unfused, beside OpenBLAS and oneDNN where they are installed; \
+      then chains in tile form, in scalar form through $CC, and unfused.
+      """)
   var micro = false
   @Flag(help: "One JSON object a line instead of the table.")
   var json = false
@@ -49,9 +53,10 @@ struct BenchCommand: ParsableCommand {
   var counts = false
 
   func validate() throws {
-    let chains = MicroChain.all.map(\.name)
-    for name in workloads where micro ? !chains.contains(name) : Workload.named(name) == nil {
-      throw ValidationError("unknown workload '\(name)'; see martlet bench --list")
+    let parts = MicroOperation.families + MicroChain.all.map(\.name)
+    for name in workloads where micro ? !parts.contains(name) : Workload.named(name) == nil {
+      throw ValidationError(
+        "unknown workload '\(name)'; see martlet bench \(micro ? "--micro " : "")--list")
     }
     if let disable {
       do {
@@ -76,6 +81,10 @@ struct BenchCommand: ParsableCommand {
     let start = nowMilliseconds()
     if list {
       if micro {
+        for family in MicroOperation.families {
+          let names = MicroOperation.all(family).map(\.name)
+          Output.line(family.padded(16) + (names.first ?? "") + " and \(names.count - 1) more")
+        }
         for chain in MicroChain.all { Output.line(chain.name.padded(16) + chain.summary) }
         return
       }
@@ -96,8 +105,14 @@ struct BenchCommand: ParsableCommand {
       try options.disable(disable.split(separator: ",").map(String.init), source: "--disable")
     }
     if micro {
-      try MicroMeasurement.run(
-        workloads, options: options, seconds: seconds / 10, json: json)
+      let families = workloads.filter(MicroOperation.families.contains)
+      let chains = workloads.filter { !families.contains($0) }
+      if workloads.isEmpty || !families.isEmpty {
+        try OperationMeasurement.run(families, options: options, seconds: seconds / 10, json: json)
+      }
+      if workloads.isEmpty || !chains.isEmpty {
+        try MicroMeasurement.run(chains, options: options, seconds: seconds / 10, json: json)
+      }
       return
     }
     let names = workloads.isEmpty ? Workload.all.map(\.name) : workloads

@@ -154,6 +154,13 @@ package enum Compiler {
     }
     var constants: [(slot: Int, memory: Memory)] = []
     for (slot, array) in lowered.constants {
+      report.stateBytes += array.type.byteCount
+      if case .shared(let floats) = array.storage {
+        let base = UnsafeMutableRawPointer(mutating: floats.pointer)
+        constants.append(
+          (slot, Memory(borrowing: base, byteCount: array.type.byteCount, owner: floats.owner)))
+        continue
+      }
       let memory = try Memory(byteCount: array.type.byteCount)
       array.write(
         to: UnsafeMutableRawBufferPointer(start: memory.base, count: array.type.byteCount))
@@ -162,7 +169,7 @@ package enum Compiler {
     let bound = state.map {
       Program.State(variable: $0.variable, slot: lowered.parameterSlots[$0.parameter])
     }
-    report.stateBytes = state.reduce(0) { $0 + $1.variable.type.byteCount }
+    report.stateBytes += state.reduce(0) { $0 + $1.variable.type.byteCount }
     options.emit(
       1,
       "\(options.name): \(report.tracedNodes) → \(report.nodes) nodes, \(report.kernels) kernels, "

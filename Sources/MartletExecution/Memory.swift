@@ -17,11 +17,29 @@ import MartletIR
 package final class Memory: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
   package let byteCount: Int
-  private let owned: Bool
+  private enum Source { case heap, pages(start: UnsafeMutableRawPointer, count: Int), borrowed }
+  private let source: Source
   private let keepAlive: AnyObject?
 
+  /// From here on memory comes from the system in pages.
+  private static let pagesFrom = 4 << 20
+  private static let largePage = 2 << 20
+
   /// Zeroed memory. Throws when the system has none.
+  ///
+  /// A large block takes fresh pages: they are zero without being written, cost nothing until they
+  /// are used, and may be large, so that a first step meets few page faults.
   package init(byteCount: Int) throws(RunError) {
+    if byteCount >= Memory.pagesFrom, byteCount <= Int.max / 2,
+      let (start, count) = Memory.pages(byteCount)
+    {
+      let address = (Int(bitPattern: start) + Memory.largePage - 1) & -Memory.largePage
+      base = start + (address - Int(bitPattern: start))
+      self.byteCount = byteCount
+      source = .pages(start: start, count: count)
+      keepAlive = nil
+      return
+    }
     var pointer: UnsafeMutableRawPointer?
     // Never zero bytes: a distinct, aligned address is needed even for an empty array.
     let size = max(64, (byteCount + 63) / 64 * 64)
@@ -33,19 +51,40 @@ package final class Memory: @unchecked Sendable {
     memset(pointer, 0, size)
     base = pointer
     self.byteCount = byteCount
-    owned = true
+    source = .heap
     keepAlive = nil
+  }
+
+  /// Pages for some bytes at an address that large pages need.
+  private static func pages(_ byteCount: Int) -> (UnsafeMutableRawPointer, Int)? {
+    let count = byteCount + largePage
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    guard let start = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED
+    else { return nil }
+    #if os(Linux)
+      // A wish: where the system has none, small ones serve.
+      let address = (Int(bitPattern: start) + largePage - 1) & -largePage
+      let whole = byteCount & -largePage
+      _ = madvise(UnsafeMutableRawPointer(bitPattern: address), whole, Int32(MADV_HUGEPAGE))
+    #endif
+    return (start, count)
   }
 
   /// Memory that `owner` keeps valid.
   package init(borrowing pointer: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject?) {
     base = pointer
     self.byteCount = byteCount
-    owned = false
+    source = .borrowed
     keepAlive = owner
   }
 
-  deinit { if owned { free(base) } }
+  deinit {
+    switch source {
+    case .heap: free(base)
+    case .pages(let start, let count): munmap(start, count)
+    case .borrowed: break
+    }
+  }
 }
 
 /// A Swift type whose values a tensor can hold.

@@ -240,7 +240,13 @@ extension HostArray {
     }
     switch dtype {
     case .float64: store(doubles)
-    case .float32: store(doubles.map(Float.init))
+    case .float32:
+      if case .shared(let x) = storage {
+        let source = UnsafeRawBufferPointer(UnsafeBufferPointer(start: x.pointer, count: x.count))
+        bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: source.prefix(bytes.count)))
+      } else {
+        store(doubles.map(Float.init))
+      }
     case .float16, .bfloat16: break
     case .int64, .uint64: store(integers)
     case .int32, .uint32: store(integers.map(Int32.init(truncatingIfNeeded:)))

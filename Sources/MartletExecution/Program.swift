@@ -34,7 +34,7 @@ public struct CompileReport: Hashable, Sendable {
   public var arenaLowerBound = 0
   /// Tile scratch and packing workspace of one thread.
   public var scratchBytes = 0
-  /// Parameters and other state that the program binds.
+  /// Parameters, other state and frozen values that the program binds.
   public var stateBytes = 0
   /// 2 × multiply-adds of the contractions.
   public var flops = 0

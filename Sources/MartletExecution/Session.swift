@@ -24,6 +24,8 @@ public final class Session {
   private var results: [Memory?]
   private let scalars: Memory
   private var isPrepared = false
+  /// The generations of the state whose addresses stand in `io`, summed up: each only grows.
+  private var boundGeneration = -1
   /// Argument positions that the session itself fills.
   private let seedArgument: Int?
   private let stepArgument: Int?
@@ -74,7 +76,6 @@ public final class Session {
       program.arguments[$0].name != "seed" && program.arguments[$0].name != "step"
     }
     if program.options.checks { poisonArena() }
-    for item in program.state { io[item.slot] = item.variable.address }
     for (slot, memory) in program.constants { io[slot] = memory.base }
     if let index = seedArgument { io[program.arguments[index].slot] = scalars.base }
     if let index = stepArgument { io[program.arguments[index].slot] = scalars.base + 64 }
@@ -159,8 +160,12 @@ public final class Session {
       for item in program.state { item.variable.initialize() }
       isPrepared = true
     }
-    try lockState()
+    let generation = try lockState()
     defer { unlockState() }
+    if generation != boundGeneration {
+      for item in program.state { io[item.slot] = item.variable.address }
+      boundGeneration = generation
+    }
     if let entry = program.entry {
       check?.begin(io)
       mt_context_enter(context)
@@ -230,11 +235,12 @@ public final class Session {
     }
   }
 
-  private func lockState() throws(RunError) {
+  private func lockState() throws(RunError) -> Int {
+    var generation = 0
     var locked = 0
     do {
       for block in program.writtenBlocks {
-        try block.beginWriting()
+        generation += try block.beginWriting()
         locked += 1
       }
     } catch {
@@ -244,7 +250,7 @@ public final class Session {
     var reading = 0
     do {
       for block in program.readBlocks {
-        try block.beginReading()
+        generation += try block.beginReading()
         reading += 1
       }
     } catch {
@@ -252,6 +258,7 @@ public final class Session {
       for block in program.writtenBlocks { block.endWriting() }
       throw error
     }
+    return generation
   }
 
   private func unlockState() {

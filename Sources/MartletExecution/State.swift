@@ -77,14 +77,14 @@ package final class StateVariable: StateCell {
       guard !c.isInitialized, let block = c.block else { return }
       c.isInitialized = true
       fill(
-        UnsafeMutableRawBufferPointer(
-          start: block.memory.base + c.offset, count: type.byteCount), c.seed, c.path)
+        UnsafeMutableRawBufferPointer(start: block.base + c.offset, count: type.byteCount), c.seed,
+        c.path)
     }
   }
 
-  /// The variable's bytes, once allocated.
+  /// The variable's bytes, once allocated; for as long as the block's generation stays the same.
   package var address: UnsafeMutableRawPointer? {
-    contents.withLock { c in c.block.map { $0.memory.base + c.offset } }
+    contents.withLock { c in c.block.map { $0.base + c.offset } }
   }
 
   /// The current value; nil before allocation.
@@ -115,6 +115,51 @@ package final class StateVariable: StateCell {
     }
     return values
   }
+
+  /// The values of several variables at one moment, as constants of a program that keeps them.
+  ///
+  /// Large float32 values are not copied: they stay in the block's memory, which whoever writes the
+  /// state next leaves to the program (see ``StateBlock``). Where the variables are the lesser part
+  /// of a block, as parameters beside an optimizer's moments are, a copy is smaller.
+  package static func frozen(_ variables: [StateVariable]) throws(RunError) -> [HostArray] {
+    try StateBlock.allocate(variables, seed: 0)
+    var frozenBytes: [ObjectIdentifier: Int] = [:]
+    for variable in variables {
+      guard let block = variable.block else { continue }
+      frozenBytes[ObjectIdentifier(block), default: 0] += variable.type.byteCount
+    }
+    let blocks = StateBlock.all(of: variables)
+    var held = 0
+    defer { for block in blocks.prefix(held) { block.endReading() } }
+    for block in blocks {
+      try block.beginReading()
+      held += 1
+    }
+    var values: [HostArray] = []
+    for variable in variables {
+      variable.initialize()
+      guard let block = variable.block, let address = variable.address else { continue }
+      let (type, count) = (variable.type, variable.type.count)
+      guard type.dtype == .float32, count > smallCount else {
+        values.append(
+          HostArray(bytes: UnsafeRawBufferPointer(start: address, count: type.byteCount), type))
+        continue
+      }
+      var (owner, start) = (block.sharedMemory, UnsafeRawPointer(address))
+      if frozenBytes[ObjectIdentifier(block), default: 0] * 2 < owner.byteCount {
+        owner = try Memory(byteCount: type.byteCount)
+        owner.base.copyMemory(from: start, byteCount: type.byteCount)
+        start = UnsafeRawPointer(owner.base)
+      }
+      let shared = SharedFloats(
+        start.bindMemory(to: Float.self, capacity: count), count: count, owner: owner)
+      values.append(HostArray(type.shape, shared: shared))
+    }
+    return values
+  }
+
+  /// Constants up to this count may fold into others.
+  private static let smallCount = 1024
 
   /// Replaces the value.
   package func write(_ array: NDArray) throws(RunError) {
@@ -152,13 +197,25 @@ package final class StateVariable: StateCell {
 
 /// The memory of variables that were first compiled together.
 ///
-/// Programs that only read it run side by side; a writer takes it alone.
+/// Programs that only read it run side by side; a writer takes it alone. A program with frozen
+/// values shares the memory and never sees a change: a writer that finds the memory shared moves
+/// the state to a copy, which counts the generation up and gives the variables new addresses.
 package final class StateBlock: Sendable {
-  package let memory: Memory
-  /// −1: one writer; n > 0: n readers.
-  private let users = Mutex(0)
+  private struct Contents {
+    var memory: Memory
+    /// −1: one writer; n > 0: n readers.
+    var users = 0
+    var generation = 0
+  }
+  private let contents: Mutex<Contents>
 
-  private init(memory: Memory) { self.memory = memory }
+  private init(memory: Memory) { contents = Mutex(Contents(memory: memory)) }
+
+  /// Where the memory is in this generation.
+  fileprivate var base: UnsafeMutableRawPointer { contents.withLock { $0.memory.base } }
+
+  /// The memory, to be kept and read: nobody writes it as long as somebody else holds it.
+  fileprivate var sharedMemory: Memory { contents.withLock { $0.memory } }
 
   /// Gives memory and initial values to those variables that have none yet.
   package static func allocate(_ variables: [StateVariable], seed: UInt64) throws(RunError) {
@@ -194,25 +251,37 @@ package final class StateBlock: Sendable {
     return blocks
   }
 
-  package func beginReading() throws(RunError) {
-    let ok = users.withLock { users -> Bool in
-      guard users >= 0 else { return false }
-      users += 1
-      return true
+  /// Returns the generation, which stays until the end of reading.
+  @discardableResult
+  package func beginReading() throws(RunError) -> Int {
+    let generation = contents.withLock { c -> Int? in
+      guard c.users >= 0 else { return nil }
+      c.users += 1
+      return c.generation
     }
-    if !ok { throw StateBlock.busy }
+    guard let generation else { throw StateBlock.busy }
+    return generation
   }
-  package func endReading() { users.withLock { $0 -= 1 } }
+  package func endReading() { contents.withLock { $0.users -= 1 } }
 
-  package func beginWriting() throws(RunError) {
-    let ok = users.withLock { users -> Bool in
-      guard users == 0 else { return false }
-      users = -1
-      return true
+  /// Returns the generation, which stays until the end of writing.
+  @discardableResult
+  package func beginWriting() throws(RunError) -> Int {
+    let (generation, isBusy) = try contents.withLock { c throws(RunError) -> (Int, Bool) in
+      guard c.users == 0 else { return (0, true) }
+      if !isKnownUniquelyReferenced(&c.memory) {
+        let copy = try Memory(byteCount: c.memory.byteCount)
+        copy.base.copyMemory(from: c.memory.base, byteCount: c.memory.byteCount)
+        c.memory = copy
+        c.generation += 1
+      }
+      c.users = -1
+      return (c.generation, false)
     }
-    if !ok { throw StateBlock.busy }
+    if isBusy { throw StateBlock.busy }
+    return generation
   }
-  package func endWriting() { users.withLock { $0 = 0 } }
+  package func endWriting() { contents.withLock { $0.users = 0 } }
 
   private static var busy: RunError {
     RunError(

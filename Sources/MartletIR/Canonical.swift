@@ -150,6 +150,7 @@ private struct StableHasher {
       switch x.storage {
       case .float(let elements): for y in elements { combine(y.bitPattern) }
       case .integer(let elements): for y in elements { combine(UInt64(bitPattern: y)) }
+      case .shared(let elements): for y in elements { combine(y.bitPattern) }
       }
     }
   }

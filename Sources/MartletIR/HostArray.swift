@@ -7,6 +7,8 @@ package struct HostArray: Sendable {
   package enum Storage: Sendable {
     case float([Double])
     case integer([Int64])
+    /// float32 that stays where it is: weights of hundreds of megabytes exist once.
+    case shared(SharedFloats)
   }
 
   package let type: TensorType
@@ -18,7 +20,14 @@ package struct HostArray: Sendable {
     switch storage {
     case .float(let x): x.count
     case .integer(let x): x.count
+    case .shared(let x): x.count
     }
+  }
+
+  /// Floats in memory that somebody else owns.
+  package init(_ shape: Shape, shared: SharedFloats) {
+    type = TensorType(.float32, shape)
+    storage = .shared(shared)
   }
 
   /// Floats, each rounded to the dtype. For an integer dtype values convert as `convert` does.
@@ -52,6 +61,7 @@ package struct HostArray: Sendable {
     switch storage {
     case .float(let x): x
     case .integer(let x): dtype == .uint64 ? x.map { Double(UInt64(bitPattern: $0)) } : x.map(Double.init)
+    case .shared(let x): x.map { $0 }
     }
   }
 
@@ -60,6 +70,7 @@ package struct HostArray: Sendable {
     switch storage {
     case .float(let x): x.map { HostArray.saturated($0, to: .int64) }
     case .integer(let x): x
+    case .shared(let x): x.map { HostArray.saturated($0, to: .int64) }
     }
   }
 
@@ -68,6 +79,7 @@ package struct HostArray: Sendable {
     switch storage {
     case .float(let x): x[index]
     case .integer(let x): dtype == .uint64 ? Double(UInt64(bitPattern: x[index])) : Double(x[index])
+    case .shared(let x): x[index]
     }
   }
 
@@ -84,6 +96,7 @@ package struct HostArray: Sendable {
     return switch storage {
     case .float(let x): HostArray(type, storage: .float(indices.map { x[$0] }))
     case .integer(let x): HostArray(type, storage: .integer(indices.map { x[$0] }))
+    case .shared(let x): HostArray(type, storage: .float(indices.map { x[$0] }))
     }
   }
 
@@ -127,6 +140,10 @@ package struct HostArray: Sendable {
     case .integer(let x):
       guard x.allSatisfy({ $0 == x[0] }) else { return nil }
       return HostArray(TensorType(dtype, []), storage: .integer([x[0]]))
+    case .shared(let x):
+      let first = x[0].bitPattern
+      guard x.allSatisfy({ $0.bitPattern == first }) else { return nil }
+      return HostArray(TensorType(dtype, []), storage: .float([x[0]]))
     }
   }
 }
@@ -140,7 +157,12 @@ extension HostArray: Hashable {
     case (.float(let x), .float(let y)):
       return x.count == y.count && zip(x, y).allSatisfy { $0.bitPattern == $1.bitPattern }
     case (.integer(let x), .integer(let y)): return x == y
-    default: return false
+    case (.shared(let x), .shared(let y)) where x.isSame(as: y): return true
+    case (.integer, _), (_, .integer): return false
+    default:
+      return (0..<a.count).allSatisfy {
+        a.double(at: $0).bitPattern == b.double(at: $0).bitPattern
+      }
     }
   }
 
@@ -150,6 +172,33 @@ extension HostArray: Hashable {
     switch storage {
     case .float(let x): for v in x.prefix(16) { hasher.combine(v.bitPattern) }
     case .integer(let x): for v in x.prefix(16) { hasher.combine(v) }
+    case .shared(let x): for v in x.prefix(16) { hasher.combine(v.bitPattern) }
     }
+  }
+}
+
+/// float32 elements in memory of somebody else, who keeps them and never changes them; read as
+/// `Double`.
+///
+/// `@unchecked Sendable`: nobody writes the memory while an object of this type exists.
+package final class SharedFloats: RandomAccessCollection, @unchecked Sendable {
+  /// The elements.
+  package let pointer: UnsafePointer<Float>
+  /// Keeps the memory.
+  package let owner: AnyObject
+  package let endIndex: Int
+  package var startIndex: Int { 0 }
+
+  package init(_ pointer: UnsafePointer<Float>, count: Int, owner: AnyObject) {
+    self.pointer = pointer
+    self.owner = owner
+    endIndex = count
+  }
+
+  package subscript(index: Int) -> Double { Double(pointer[index]) }
+
+  /// The very same memory.
+  package func isSame(as other: SharedFloats) -> Bool {
+    pointer == other.pointer && endIndex == other.endIndex
   }
 }

@@ -65,6 +65,7 @@ extension HostArray: CustomStringConvertible {
   private func element(_ index: Int) -> String {
     switch storage {
     case .float(let x): IRText.float(x[index])
+    case .shared(let x): IRText.float(x[index])
     case .integer(let x):
       switch dtype {
       case .bool: x[index] != 0 ? "true" : "false"

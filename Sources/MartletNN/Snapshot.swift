@@ -59,10 +59,9 @@ public func compile(
   _ body: @escaping (Tensor) throws -> Tensor
 ) throws -> Function {
   let variables = model.parameters.map(\.variable)
-  let arrays = try StateVariable.read(variables)
   // Kept as they are now: another batch size is compiled later, on the same values.
   let frozen = Dictionary(
-    zip(variables.map { ObjectIdentifier($0) }, arrays.map(\.hostArray)),
+    zip(variables.map { ObjectIdentifier($0) }, try StateVariable.frozen(variables)),
     uniquingKeysWith: { a, _ in a })
   return try Function(
     specs: [spec], options: try options ?? CompileOptions(), isTraining: false
