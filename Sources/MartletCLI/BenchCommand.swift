@@ -43,6 +43,11 @@ struct BenchCommand: ParsableCommand {
       then chains in tile form, in scalar form through $CC, and unfused.
       """)
   var micro = false
+  @Option(
+    help: ArgumentHelp(
+      "Write the kernels of ten steps, thread by thread, for ui.perfetto.dev; one workload.",
+      valueName: "file"))
+  var trace: String?
   @Flag(help: "One JSON object a line instead of the table.")
   var json = false
   @Flag(help: .hidden)
@@ -68,6 +73,9 @@ struct BenchCommand: ParsableCommand {
     }
     if serve, workloads.count != 1 {
       throw ValidationError("--serve takes one workload")
+    }
+    if trace != nil, workloads.count != 1 || micro || counts {
+      throw ValidationError("--trace takes one workload")
     }
     guard (1...64).contains(threads) else {
       throw ValidationError("--threads \(threads): expected 1 to 64")
@@ -104,6 +112,7 @@ struct BenchCommand: ParsableCommand {
     if let disable {
       try options.disable(disable.split(separator: ",").map(String.init), source: "--disable")
     }
+    options.profiles = trace != nil
     if micro {
       let families = workloads.filter(MicroOperation.families.contains)
       let chains = workloads.filter { !families.contains($0) }
@@ -132,6 +141,9 @@ struct BenchCommand: ParsableCommand {
     let probed = nowMilliseconds() - probeStart
     let running = try RunningWorkload(workload, options: options, start: start + probed)
     if serve { return try BenchServer(running, limits: limits).serve() }
+    if let trace {
+      try ChromeTrace(running, steps: 10).write(to: trace)
+    }
     let result = Measurement(running, times: try running.times(seconds: seconds), limits: limits)
     Output.line(json ? result.json : result.row)
   }

@@ -22,7 +22,7 @@ struct RunningWorkload {
   let built: BuiltWorkload
   let setupSeconds: Double
   let firstStepSeconds: Double
-  private let inputs: [NDArray]
+  let inputs: [NDArray]
 
   /// Set-up counts from `start`; the first step from the model's closure to the loss.
   init(_ workload: Workload, options: CompileOptions, start: Double) throws {

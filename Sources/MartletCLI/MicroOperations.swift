@@ -265,7 +265,7 @@ struct OperationMeasurement {
   static func run(
     _ families: [String], options: CompileOptions, seconds: Double, json: Bool
   ) throws {
-    let limits = MachineLimits.measure(options)
+    let limits = MachineLimits.measure(options.isa, threads: options.threads)
     let chosen = MicroOperation.families.filter { families.isEmpty || families.contains($0) }
     var (blas, dnn): (OpenBLAS?, OneDNN?) = (nil, nil)
     if chosen.contains("gemm") {

@@ -20,9 +20,11 @@ struct PreparedWorkload {
 
 /// A compiled workload.
 struct BuiltWorkload {
-  var program: Program
+  var session: Session
   var parameters: Int
   var step: ([NDArray]) throws -> Void
+
+  var program: Program { session.program }
 }
 
 extension Workload {
@@ -88,7 +90,7 @@ extension Workload {
           TensorSpec([batch], .int32, name: "y"), options: options
         ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
         return BuiltWorkload(
-          program: step.program, parameters: parameters, step: { _ = try step.run($0) })
+          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
       }
     }
   }
@@ -119,7 +121,7 @@ extension Workload {
           model($0)
         }
         return BuiltWorkload(
-          program: function.program, parameters: parameters, step: { _ = try function.run($0) })
+          session: function.session, parameters: parameters, step: { _ = try function.run($0) })
       }
     }
   }
@@ -139,7 +141,7 @@ extension Workload {
         options.name = name
         let function = try compile(shapes.map { TensorSpec($0) }, options: options) { [body($0)] }
         return BuiltWorkload(
-          program: function.program, parameters: 0, step: { _ = try function.run($0) })
+          session: function.session, parameters: 0, step: { _ = try function.run($0) })
       }
     }
   }

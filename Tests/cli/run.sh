@@ -146,6 +146,11 @@ done
 printf 'run 0\nend\n' >"$work/turns"
 run 0 "bench in turns" "$tool" bench mlp_tiny --serve <"$work/turns" && last "bench in turns" '"needed_bytes":[0-9]+'
 run 0 "bench counts" "$tool" bench --counts mlp_tiny && prints "bench counts" '^mlp_tiny +nodes=[0-9]+ kernels='
+run 0 "bench trace" "$tool" bench lenet5 --seconds 0 --threads 2 --trace "$work/trace.json"
+grep -q '^{"displayTimeUnit":"ms","traceEvents":\[{"name":' "$work/trace.json" && pass || fail "bench trace: no events"
+run 64 "a trace of two" "$tool" bench lenet5 mlp --trace "$work/trace.json"
+run 1 "a trace nowhere" "$tool" bench mlp_tiny --seconds 0 --trace "$work/none/trace.json"
+run 0 "operations" "$tool" bench --micro gather --seconds 0 --json && last "operations" '"micro":"gather".*"unfused_ms":[0-9]'
 run 0 "bench unfused" "$tool" bench chain64k --json --seconds 0 --unfused --backend interpreter
 prints "bench unfused" '"fused":false.*'
 
