@@ -98,6 +98,18 @@ def memory(rows):
     return table(header, lines)
 
 
+def scaling(rows):
+    header = ["workload", "two threads ms", "two processes, a step of either ms", "two threads / two processes"]
+    lines = []
+    for row in rows:
+        pair = row.entry["programs"].get("two")
+        if pair:
+            ratio = pair["step_ms"] / row.ours["step_ms"]
+            lines.append([row.workload, number(row.ours["step_ms"]), number(pair["step_ms"]),
+                          number(ratio)])
+    return table(header, lines) if lines else []
+
+
 def counts(rows):
     header = ["workload", "parameters", "MFLOP", "MB", "kernels", "arena", "over its lower bound",
               "C"]
@@ -167,6 +179,11 @@ def text(results):
         lines += ["Slower than a peer: " + ", ".join(
             f"{r.workload} with {r.threads} thread{'s' if r.threads > 1 else ''} ({number(r.ratio)} of "
             f"{NAMES[r.best]}'s speed)" for r in sorted(losing, key=lambda r: r.ratio)) + ".", ""]
+    two = scaling(rows)
+    if two:
+        lines += ["## Two threads", "",
+                  "Against the throughput of two processes with a thread each that run at the same "
+                  "time: 1 is all that the processors give.", ""] + two
     one = [r for r in rows if r.threads == rows[0].threads]
     lines += [
         "## First steps", "",

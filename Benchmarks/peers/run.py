@@ -23,15 +23,15 @@ from workloads import WORKLOADS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = ("torch", "compile", "jax")
+# Two threads of one process against two processes of one thread.
+SCALING = ("mlp_wide", "resnet20", "vgg_infer")
 
 
 class Runner:
     """A process that runs a workload when told to."""
 
-    def __init__(self, name, command, threads, environment):
+    def __init__(self, name, command, processors, environment):
         self.name, self.times, self.rounds = name, [], []
-        # The same processors for everybody: JAX has no other switch for its number of threads.
-        processors = sorted(os.sched_getaffinity(0))[:threads]
         self.errors = open(os.path.join(environment["PEERS_CACHE"], f"{name}.log"), "w+")
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
@@ -50,15 +50,18 @@ class Runner:
     def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self.answer()
+
+    def note(self, answer):
+        self.times += answer["times_ms"]
+        self.rounds.append(statistics.median(answer["times_ms"]))
 
     def run(self, seconds):
-        times = self.tell(f"run {seconds}")["times_ms"]
-        self.times += times
-        self.rounds.append(statistics.median(times))
+        self.tell(f"run {seconds}")
+        self.note(self.answer())
 
     def end(self):
-        result = self.tell("end")
+        self.tell("end")
+        result = self.answer()
         self.process.stdin.close()
         self.process.wait()
         return result
@@ -69,8 +72,36 @@ class Runner:
             self.process.wait()
 
 
+class Pair:
+    """Two processes with a thread each that run at the same time: what two processors can do."""
+
+    name = "two"
+
+    def __init__(self, command, processors, environment):
+        self.members = [Runner("two", command, [p], environment) for p in processors]
+
+    def run(self, seconds):
+        for member in self.members:
+            member.tell(f"run {seconds}")
+        for member in self.members:
+            member.note(member.answer())
+
+    def entry(self):
+        """Steps a second of both together, as the time of one of them."""
+        rate = sum(1 / statistics.median(m.times) for m in self.members)
+        for member in self.members:
+            member.end()
+        return dict(step_ms=1 / rate)
+
+    def kill(self):
+        for member in self.members:
+            member.kill()
+
+
 def measure(workload, threads, arguments):
     """What each program did, by name."""
+    # The same processors for everybody: JAX has no other switch for its number of threads.
+    processors = sorted(os.sched_getaffinity(0))[:threads]
     cache = os.path.join(arguments.cache, f"{workload}-{threads}")
     if not arguments.keep_caches:
         shutil.rmtree(cache, ignore_errors=True)
@@ -85,18 +116,25 @@ def measure(workload, threads, arguments):
     try:
         for name, command in commands.items():
             try:
-                runners.append(Runner(name, command, threads, environment))
+                runners.append(Runner(name, command, processors, environment))
             except (RuntimeError, OSError) as error:
                 if name == "martlet":
                     raise
                 failures[name] = str(error)
                 print(f"  {name}: {error}", file=sys.stderr)
-        # The slowest needs five steps a turn; nobody gets more time for that than the others.
+        pair = None
+        if threads == 2 and workload in SCALING:
+            command = commands["martlet"][:-1] + ["1"]
+            pair = Pair(command, processors, environment)
+            runners.append(pair)
         for _ in range(arguments.rounds):
             for runner in runners:
                 runner.run(arguments.seconds / arguments.rounds)
         results = {}
         for runner in runners:
+            if runner is pair:
+                results[pair.name] = pair.entry()
+                continue
             times = sorted(runner.times)
             entry = dict(step_ms=statistics.median(times), steps=len(times), rounds_ms=runner.rounds,
                          iqr_ms=times[len(times) * 3 // 4] - times[len(times) // 4],
