@@ -36,16 +36,23 @@ struct InspectCommand: ParsableCommand {
   var training = false
   @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
   var batch: Int?
+  @Option(help: ArgumentHelp("Most bytes that the arena may take.", valueName: "bytes"))
+  var memoryBudget: Int?
 
   func validate() throws {
+    if let memoryBudget, memoryBudget < 0 {
+      throw ValidationError("--memory-budget \(memoryBudget): expected 0 or more")
+    }
     if let batch, !(1...65_536).contains(batch) {
       throw ValidationError("--batch \(batch): expected 1 to 65536")
     }
   }
 
   func run() throws {
+    var options = try CompileOptions()
+    options.memoryBudget = memoryBudget
     let program = try ModelArgument(model).program(
-      batch: batch ?? (training ? 64 : 1), training: training, CompileOptions())
+      batch: batch ?? (training ? 64 : 1), training: training, options)
     if let dot {
       try FileSystem.write(Array(program.dump(.dot).utf8), to: dot)
     }

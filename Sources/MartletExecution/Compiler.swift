@@ -83,9 +83,10 @@ package enum Compiler {
     for (name, text) in log.texts { dump.write(name, "mir", text) }
     report.nodes = graph.nodes.count
 
-    var lowered = try Lowering.lower(
+    var lowered = try Rematerialization.lower(
       graph, fuse: !options.disabledPasses.contains("fuse"),
-      schedule: !options.disabledPasses.contains("schedule"))
+      schedule: !options.disabledPasses.contains("schedule"),
+      reuse: !options.disabledPasses.contains("plan"), budget: options.memoryBudget)
     log.stage("fuse, schedule", "\(lowered.schedule.steps.count) steps")
     dump.write("fused", "txt", lowered.fusionText)
     MemoryPlanning.run(
@@ -173,7 +174,9 @@ package enum Compiler {
     options.emit(
       1,
       "\(options.name): \(report.tracedNodes) → \(report.nodes) nodes, \(report.kernels) kernels, "
-        + "arena \(report.arenaBytes) bytes; trace \(milliseconds(report.traceMilliseconds)), passes "
+        + "arena \(report.arenaBytes) bytes"
+        + (options.memoryBudget.map { " of a budget of \($0)" } ?? "")
+        + "; trace \(milliseconds(report.traceMilliseconds)), passes "
         + "\(milliseconds(report.passesMilliseconds)), C \(milliseconds(report.emitMilliseconds)), "
         + "machine code \(milliseconds(report.machineCodeMilliseconds))"
         + (report.isCached ? " (from the cache)" : ""))

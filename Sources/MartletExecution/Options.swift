@@ -47,6 +47,13 @@ public struct CompileOptions: Sendable {
   /// The name in dumps and in the emitted text.
   public var name = "program"
 
+  /// Bytes that the arena of intermediate values may take; nil for as many as it takes.
+  ///
+  /// What does not fit is computed again where it is needed, with the same bits. A budget that
+  /// cannot be met is a ``CompileError`` that names the least that was reached. Inputs, results,
+  /// parameters and the runtime's scratch are not in the arena.
+  public var memoryBudget: Int?
+
   package var isa: InstructionSet = .best
 
   /// Whether emitted schedules tell of each step.

@@ -25,6 +25,8 @@ public struct CompileError: Error, Hashable, Sendable {
     public static let machineCode = Code("machine-code")
     /// The system refused executable memory.
     public static let executableMemory = Code("executable-memory")
+    /// No plan of the arena keeps to the memory budget.
+    public static let memoryBudget = Code("memory-budget")
     /// Not enough memory for the plan.
     public static let outOfMemory = Code("out-of-memory")
     /// A defect of Martlet itself; please report it.

@@ -9,7 +9,8 @@ import MartletOps
 ///
 /// Rounds to the dtype after each operation, as the kernels do; integers fold in wrap-around
 /// integers. A function of the C library may differ from the kernel's in the last place: within the
-/// operation's declared ULP. Large literals are not folded: they would only cost memory.
+/// operation's declared ULP. Large literals are not folded: they would only cost memory; but a
+/// factor of each output channel becomes part of a literal filter (`foldScales`).
 package struct ConstantFolding: Pass {
   package static let name = "fold"
   static let maximumElements = 1024
@@ -18,6 +19,7 @@ package struct ConstantFolding: Pass {
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
     rewrite(
       &graph, [ConstantFolding.fold, ConstantFolding.emptyReduction], context, limit: 4)
+    foldScales(&graph)
   }
 
   /// f(constants) → constant

@@ -65,32 +65,46 @@ package struct Fusion {
   package static let block = 4096
   /// Bound on the nodes of a group, so that scratch and C text stay small.
   static let maxMembers = 96
+  /// Bytes of a parameter above which its update joins its gradient's contraction.
+  static let largeUpdate = 256 << 10
   /// Bound on the instructions that recompute a scalar.
   static let maxCloneCost = 32
 
   let graph: Graph
   let enabled: Bool
-  private var groups: [FusionGroup?] = []
-  private var groupOfNode: [Int?]
-  private var cloned: Set<Int> = []
-  private var views: ViewResolution
-  private var terminal: Set<Value> = []
+  /// Copies of nodes, which must not be computed where their operands are, and the first node of
+  /// the groups that they may join; those that no other group takes.
+  let late: [Int: Int]
+  let pinned: Set<Int>
+  var groups: [FusionGroup?] = []
+  var groupOfNode: [Int?]
+  var cloned: Set<Int> = []
+  var views: ViewResolution
+  var terminal: Set<Value> = []
   /// Groups that read a leaf with the identity map, for joining siblings.
-  private var readers: [Value: [Int]] = [:]
-  private var dependences = GroupGraph()
-  private var isUpdate: [Bool]
+  var readers: [Value: [Int]] = [:]
+  var dependences = GroupGraph()
+  var isUpdate: [Bool]
   /// For scalars that are recomputed where they are used: how many instructions that takes.
   private var cloneCost: [Int: Int] = [:]
   /// Values that something reads from memory: outputs, operands of contractions and calls.
-  private var inMemory: Set<Value> = []
+  var inMemory: Set<Value> = []
 
   package static func plan(_ graph: Graph, enabled: Bool = true) -> FusionPlan {
-    var fusion = Fusion(graph, enabled: enabled)
+    plan(Recomputation(graph, duplicates: false), enabled: enabled)
+  }
+
+  /// Partitions a graph; its copies stay with their readers.
+  static func plan(_ repeated: Recomputation, enabled: Bool) -> FusionPlan {
+    var fusion = Fusion(repeated, enabled: enabled)
     return fusion.run()
   }
 
-  private init(_ graph: Graph, enabled: Bool) {
+  private init(_ repeated: Recomputation, enabled: Bool) {
+    let graph = repeated.graph
     self.graph = graph
+    late = repeated.late
+    pinned = repeated.pinned
     self.enabled = enabled
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     isUpdate = [Bool](repeating: false, count: graph.nodes.count)
@@ -101,6 +115,7 @@ package struct Fusion {
     findUpdates()
     findMemoryReads()
     for index in graph.nodes.indices { place(index) }
+    if enabled { sink() }
     // Outputs that are views with a map of their own need a buffer: the lowering copies them.
     let order = groups.indices.filter { groups[$0] != nil }
     var renumber = [Int](repeating: -1, count: groups.count)
@@ -108,7 +123,8 @@ package struct Fusion {
     var finished: [FusionGroup] = []
     for old in order {
       guard var group = groups[old] else { continue }
-      group.predecessors = dependences.predecessors(old).map { renumber[$0] }.sorted()
+      group.predecessors = dependences.predecessors(old).map { renumber[$0] }
+        .filter { $0 >= 0 }.sorted()
       finished.append(group)
     }
     return FusionPlan(
@@ -205,7 +221,7 @@ package struct Fusion {
         guard let group = joinable(operand, count: count, for: index) else { continue }
         if !candidates.contains(group) { candidates.append(group) }
       }
-      if candidates.isEmpty { candidates = siblings(node, count: count, cols: nil, for: index) }
+      if candidates.isEmpty, late[index] == nil { candidates = siblings(node, count: count, cols: nil, for: index) }
     }
     join(index, candidates: candidates, count: count, cols: nil)
   }
@@ -290,9 +306,10 @@ package struct Fusion {
     guard let definition = graph.values[source.value.id].node,
       let id = groupOfNode[definition], let group = groups[id], group.kind != .call,
       group.kind != .blocked,
-      !terminal.contains(source.value), group.members.count < Fusion.maxMembers
+      !terminal.contains(source.value), group.members.count < Fusion.maxMembers,
+      group.minNode >= late[index] ?? 0
     else { return nil }
-    if isUpdate[index] != group.isUpdate { return nil }
+    if !mayTake(id, isUpdate: isUpdate[index]) { return nil }
     let sourceCount = graph.type(source.value).count
     let isFull = sourceCount == group.count && !isRowLevel(source.value, group)
     if isFull {
@@ -303,6 +320,15 @@ package struct Fusion {
     if count == sourceCount { return source.isIdentity ? id : nil }
     guard count == group.count else { return nil }
     return Fusion.isRowExpansion(source.map, rows: sourceCount, cols: cols) ? id : nil
+  }
+
+  /// Updates run together at the end of a step, but a large parameter's is part of the contraction
+  /// that gives its gradient: the gradient is then never read from memory.
+  func mayTake(_ id: Int, isUpdate: Bool) -> Bool {
+    guard let group = groups[id] else { return false }
+    if isUpdate == group.isUpdate { return true }
+    guard isUpdate, group.kind == .contraction, let root = group.members.first else { return false }
+    return graph.type(graph.nodes[root].result).byteCount > Fusion.largeUpdate
   }
 
   private func isRowLevel(_ value: Value, _ group: FusionGroup) -> Bool {
@@ -429,9 +455,9 @@ package struct Fusion {
   }
 
   @discardableResult
-  private mutating func merge(_ from: Int, into to: Int) -> Bool {
+  mutating func merge(_ from: Int, into to: Int) -> Bool {
     guard from != to, let a = groups[from], let b = groups[to], a.kind == .kernel,
-      a.isUpdate == b.isUpdate,
+      mayTake(to, isUpdate: a.isUpdate),
       a.count == b.count, a.cols == nil || b.cols == nil || a.cols == b.cols,
       a.members.count + b.members.count < Fusion.maxMembers,
       !depends(from, on: to), !depends(to, on: from),

@@ -53,6 +53,7 @@ package struct KernelBuilder {
   private var emitted: [Value: Int] = [:]
   private var loads: [LoadKey: Int] = [:]
   private var clones: [Int: Int] = [:]
+  private var known: [TileProgram.Instruction: Int] = [:]
   private var bufferOf: [BuiltKernel.Binding: Int] = [:]
   private let rows: Int
   private let cols: Int
@@ -387,6 +388,17 @@ package struct KernelBuilder {
 
   // MARK: Expressions
 
+  /// An instruction without effects; an equal one that is there already serves both.
+  private mutating func pure(
+    _ operation: TileProgram.Operation, _ dtype: DType, _ level: TileProgram.Level
+  ) -> Int {
+    let instruction = TileProgram.Instruction(operation, dtype, level)
+    if let known = known[instruction] { return known }
+    let id = program.append(operation, dtype, level)
+    known[instruction] = id
+    return id
+  }
+
   private mutating func lower(_ e: ScalarExpr, _ operands: [Int], _ dtype: DType) -> Int {
     func level(_ ids: [Int]) -> TileProgram.Level {
       ids.map { program.instructions[$0].level }.reduce(.scalar) { $0.joined($1) }
@@ -400,23 +412,23 @@ package struct KernelBuilder {
         : program.append(.integerLiteral(HostArray.saturated(x, to: dtype)), dtype, .scalar)
     case .unary(let f, let x):
       let a = lower(x, operands, dtype)
-      return program.append(.unary(f, a), type(a), level([a]))
+      return pure(.unary(f, a), type(a), level([a]))
     case .binary(let f, let x, let y):
       let a = lower(x, operands, dtype)
       let b = lower(y, operands, dtype)
-      return program.append(.binary(f, a, b), type(a), level([a, b]))
+      return pure(.binary(f, a, b), type(a), level([a, b]))
     case .compare(let f, let x, let y):
       let a = lower(x, operands, dtype)
       let b = lower(y, operands, dtype)
-      return program.append(.compare(f, a, b), .bool, level([a, b]))
+      return pure(.compare(f, a, b), .bool, level([a, b]))
     case .select(let c, let x, let y):
       let condition = lower(c, operands, dtype)
       let a = lower(x, operands, dtype)
       let b = lower(y, operands, dtype)
-      return program.append(.select(condition, a, b), type(a), level([condition, a, b]))
+      return pure(.select(condition, a, b), type(a), level([condition, a, b]))
     case .convert(let x, let to):
       let a = lower(x, operands, dtype)
-      return type(a) == to ? a : program.append(.convert(a), to, level([a]))
+      return type(a) == to ? a : pure(.convert(a), to, level([a]))
     }
   }
 }

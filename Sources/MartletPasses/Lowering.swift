@@ -32,6 +32,8 @@ package struct Lowering {
   /// Dense copies of views: their buffer, and what they are among the steps.
   var copies: [Value: (buffer: Int, unit: Int)] = [:]
   var firstUser: [Int: Int] = [:]
+  /// The step that each of them ends in, once they are in order.
+  var stepOfUnit: [Int] = []
   /// For each piece of state that is assigned, the groups that read its old value.
   var stateReaders: [Value: [Int]] = [:]
   /// Values that leave the program as they are.
@@ -44,13 +46,21 @@ package struct Lowering {
   package static func lower(
     _ graph: Graph, fuse: Bool = true, schedule: Bool = true
   ) throws(CompileError) -> LoweredProgram {
-    for value in graph.values where !value.type.dtype.hasKernels {
+    try lower(Recomputation(graph, duplicates: fuse), fuse: fuse, schedule: schedule).out
+  }
+
+  /// The same, with what is known besides.
+  static func lower(
+    _ repeated: Recomputation, fuse: Bool, schedule: Bool
+  ) throws(CompileError) -> Lowering {
+    for value in repeated.graph.values where !value.type.dtype.hasKernels {
       throw CompileError(
         .unsupportedDType, stage: .pass, "no kernels for \(value.type.dtype) yet (\(value.type))",
         hint: "convert to float32 first")
     }
-    var lowering = Lowering(graph, Fusion.plan(graph, enabled: fuse))
-    return try lowering.run(choosesOrder: schedule)
+    var lowering = Lowering(repeated.graph, Fusion.plan(repeated, enabled: fuse))
+    _ = try lowering.run(choosesOrder: schedule)
+    return lowering
   }
 
   /// How many groups the searches of fusion and of updates in place meet, for the test that compile

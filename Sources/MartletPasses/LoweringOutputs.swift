@@ -64,7 +64,15 @@ extension Lowering {
 
   private mutating func canUpdateInPlace(_ target: Value, _ value: Value, _ group: Int) -> Bool {
     let info = plan.groups[group]
-    guard info.kind == .kernel, !plan.terminal.contains(value) else { return false }
+    guard info.kind == .kernel || info.kind == .contraction, !plan.terminal.contains(value) else {
+      return false
+    }
+    // What a contraction reads, it reads until it ends.
+    if info.kind == .contraction,
+      graph.nodes[info.members[0]].operands.contains(where: { plan.views.source($0) == target })
+    {
+      return false
+    }
     // The kernel may read the old value only at the same place.
     for member in info.members {
       for operand in graph.nodes[member].operands {

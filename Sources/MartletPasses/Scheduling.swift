@@ -29,7 +29,7 @@ extension Lowering {
   ) {
     let last = lastSteps(finals)
     let before = steps.indices.map { dependences.predecessors($0) }
-    out.schedule.steps = joined(sequence(before, .asWritten), last)
+    (out.schedule.steps, stepOfUnit) = joined(sequence(before, .asWritten), last)
     guard choosesOrder, steps.count > 2 else { return }
     func peak(_ schedule: Schedule) -> (arena: Int, steps: Int) {
       var planned = schedule
@@ -39,12 +39,14 @@ extension Lowering {
     var least = peak(out.schedule)
     for rule in [OrderRule.early, .greedy] {
       var candidate = out.schedule
-      candidate.steps = joined(sequence(before, rule), last)
+      let places: [Int]
+      (candidate.steps, places) = joined(sequence(before, rule), last)
       let found = peak(candidate)
       // Among equals a consumer right after its producer is best, unless launches come apart.
       if found < least || (rule == .early && found == least) {
         least = found
         out.schedule = candidate
+        stepOfUnit = places
       }
     }
   }
@@ -134,7 +136,10 @@ extension Lowering {
 
   /// The steps of units in an order; a launch of the kernel of the step before, over other buffers,
   /// joins it.
-  private func joined(_ sequence: [Int], _ last: [Schedule.Step]) -> [Schedule.Step] {
+  private func joined(
+    _ sequence: [Int], _ last: [Schedule.Step]
+  ) -> (steps: [Schedule.Step], places: [Int]) {
+    var places = [Int](repeating: 0, count: steps.count)
     var result: [Schedule.Step] = []
     var kernel = -1
     var written: Set<Int> = []
@@ -167,9 +172,12 @@ extension Lowering {
       written.formUnion(step.writes)
       read.formUnion(step.reads)
     }
-    for unit in sequence { for step in steps[unit] { add(step) } }
+    for unit in sequence {
+      for step in steps[unit] { add(step) }
+      places[unit] = max(0, result.count - 1)
+    }
     for step in last { add(step) }
-    return result
+    return (result, places)
   }
 }
 

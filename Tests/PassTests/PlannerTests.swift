@@ -265,3 +265,88 @@ func checkOrder(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #
     }
   }
 }
+
+/// Batch normalisation between convolutions, as autodiff and canonicalisation leave it.
+@Suite struct FusionTests {
+  /// The steps of a training step with two normalised convolutions and a residual sum.
+  private func program() throws -> LoweredProgram {
+    let trace = Trace(name: "block", isTraining: true)
+    let x = trace.argument(TensorType(.float32, [4, 8, 8, 16]), name: "x")
+    func parameter(_ shape: Shape, _ name: String) -> Tensor {
+      trace.argument(TensorType(.float32, shape), name: name)
+    }
+    let filters = [parameter([3, 3, 16, 16], "a"), parameter([3, 3, 16, 16], "b")]
+    let scales = [parameter([16], "s"), parameter([16], "t")]
+    let biases = [parameter([16], "u"), parameter([16], "v")]
+    func normalised(_ x: Tensor, _ index: Int) -> Tensor {
+      batchNorm(
+        conv2d(x, filters[index], padding: .same), scale: scales[index], bias: biases[index]
+      ).normalized
+    }
+    let h = relu(normalised(x, 0))
+    let loss = relu(normalised(h, 1) + x).sum()
+    let wanted = filters + scales + biases
+    for gradient in gradients(of: loss, wrt: wanted) {
+      if let value = gradient.value { trace.graph.addOutput(value) }
+    }
+    try trace.finish()
+    var graph = trace.graph
+    trace.release()
+    try PassManager(Pipeline.optimization).run(on: &graph, PassContext())
+    return try Lowering.lower(graph)
+  }
+
+  /// Batch normalisation reads its input once for both sums and once to normalise; its gradient
+  /// reads once for both sums and once for the gradient of the input.
+  @Test func batchNormIsTwoPassesEachWay() throws {
+    let program = try program()
+    let activation = 4 * 8 * 8 * 16 * 4
+    var kernels = 0
+    for step in program.schedule.steps {
+      guard case .launch = step.work else { continue }
+      let large = (step.reads + step.writes).contains {
+        program.schedule.buffers[$0].byteCount == activation
+      }
+      if large { kernels += 1 }
+    }
+    // For each of two: sums over the first image, sums, normalise; sums of the gradient, gradient
+    // of the input. (The last ReLU's gradient is part of the sums' kernel.)
+    #expect(kernels <= 10, "\(program.fusionText)")
+    #expect(program.fusionText.contains("sums over rows, which no epilogue can"))
+  }
+}
+
+@Suite struct ScaleFoldingTests {
+  @Test func aFactorOfEachChannelBecomesPartOfTheFilter() throws {
+    try expectRewrites(
+      """
+      graph g(%0: f32[1,4,4,1]) {
+        %1: f32[1,1,1,2] = constant {value=f32[1,1,1,2](3, 5)}
+        %2: f32[2] = constant {value=f32[2](2, 4)}
+        %3: f32[1,4,4,2] = conv2d {input=[4,4], kernel=[1,1], strides=[1,1], padding=[0,0,0,0], dilations=[1,1], groups=1} %0, %1
+        %4: f32[1,4,4,2] = broadcast {shape=[1,4,4,2], axes=[3]} %2
+        %5: f32[1,4,4,2] = multiply %3, %4
+        return %5 }
+      """, by: [ConstantFolding()], to:
+      """
+      graph g(%0: f32[1,4,4,1]) {
+        %1: f32[1,1,1,2] = constant {value=f32[1,1,1,2](6, 20)}
+        %2: f32[1,4,4,2] = conv2d {input=[4,4], kernel=[1,1], strides=[1,1], padding=[0,0,0,0], dilations=[1,1], groups=1} %0, %1
+        return %2 }
+      """)
+  }
+
+  /// Somebody else reads the product without the factor.
+  @Test func aProductWithTwoReadersStays() throws {
+    let text = """
+      graph g(%0: f32[3,2]) {
+        %1: f32[2,2] = constant {value=f32[2,2](3, 5, 7, 9)}
+        %2: f32[2] = constant {value=f32[2](2, 4)}
+        %3: f32[3,2] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %0, %1
+        %4: f32[3,2] = broadcast {shape=[3,2], axes=[1]} %2
+        %5: f32[3,2] = multiply %3, %4
+        return %5, %3 }
+      """
+    try expectRewrites(text, by: [ConstantFolding()], to: text)
+  }
+}

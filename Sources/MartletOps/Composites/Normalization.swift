@@ -38,11 +38,23 @@ public func batchNorm(
       return (x.poisoned, x.poisoned, x.poisoned)
     }
     let others = (0..<x.rank).filter { $0 != axis }
-    let mean = x.mean(axes: others)
-    let centred = x - mean.along(axis, of: x)
-    let variance = (centred * centred).mean(axes: others)
-    let unit = centred * rsqrt(variance + epsilon).along(axis, of: x)
-    return (affine(unit, scale, bias, axis: axis, op: "batchNorm"), mean, variance)
+    // Sums of x − s and (x − s)², in one pass over x. With s near the mean nothing cancels; the
+    // results do not depend on s, so no gradient flows into it. Chan, Golub and LeVeque, Algorithms
+    // for Computing the Sample Variance, 1983.
+    var shift = stopGradient(x)
+    if let sample = others.first {
+      shift = shift.sliced(0..<min(1, x.shape[sample]), axis: sample)
+    }
+    shift = shift.mean(axes: others)
+    let shifted = x - shift.along(axis, of: x)
+    let offset = shifted.mean(axes: others)
+    let square = (shifted * shifted).mean(axes: others)
+    let variance = maximum(square - offset * offset, 0)
+    let factor = folded(rsqrt(variance + epsilon), scale, [x.shape[axis]], "scale", x)
+    let term = folded(-offset * factor, bias, [x.shape[axis]], "bias", x)
+    return (
+      shifted * factor.along(axis, of: x) + term.along(axis, of: x), shift + offset, variance
+    )
   }
 }
 
@@ -63,9 +75,22 @@ public func batchNorm(
       return refuse(
         "batchNorm", "mean and variance must be \(channels)", x, mean, variance, at: x.trace.place)
     }
-    let unit = (x - mean.along(axis, of: x)) * rsqrt(variance + epsilon).along(axis, of: x)
-    return affine(unit, scale, bias, axis: axis, op: "batchNorm")
+    // One factor and one term a channel: constants of a frozen model, and then part of a filter.
+    let factor = folded(rsqrt(variance + epsilon), scale, channels, "scale", x)
+    let term = folded(-mean * factor, bias, channels, "bias", x)
+    return x * factor.along(axis, of: x) + term.along(axis, of: x)
   }
+}
+
+/// `value · scale` or `value + bias` of the channels.
+private func folded(
+  _ value: Tensor, _ operand: Tensor?, _ channels: Shape, _ role: String, _ x: Tensor
+) -> Tensor {
+  guard let operand else { return value }
+  guard operand.shape == channels else {
+    return refuse("batchNorm", "the \(role) must be \(channels)", x, operand, at: x.trace.place)
+  }
+  return role == "scale" ? value * operand : value + operand
 }
 
 private func affine(
