@@ -79,6 +79,28 @@ static long u_plane(const job *g) { return mt_min(MT_WINOGRAD_KC, g->v.ic) * g->
 static long m_plane(const job *g, long tiles) { return tiles * g->o->gemm->nr + SKEW; }
 static long v_plane(const job *g, long tiles) { return tiles * g->v.row + SKEW; }
 
+/* The lines of the filter that the piece after (j, from) is made from, a share with each plane: they
+ * come from memory while the products run. */
+static void fetch_ahead(const job *g, long j, long from, long last, long plane) {
+  const mt_winograd *v = &g->v;
+  const long nr = g->o->gemm->nr;
+  from += MT_WINOGRAD_KC;
+  if (from >= v->ic) {
+    from = 0;
+    j += 1;
+  }
+  if (j == last) return;
+  const long rows = 9 * mt_min(MT_WINOGRAD_KC, v->ic - from), columns = mt_min(nr, v->oc - j * nr);
+  const long start = rows * plane / g->planes, stop = rows * (plane + 1) / g->planes;
+  long tap = start % 9;
+  const float *row = g->w + (tap * v->ic + from + start / 9) * v->oc + j * nr;
+  for (long i = start; i < stop; ++i) {
+    for (long c = 0; c < columns; c += 64 / (long)sizeof(float)) __builtin_prefetch(row + c, 0, 2);
+    row += ++tap < 9 ? v->ic * v->oc : (1 - 8 * v->ic) * v->oc;
+    if (tap == 9) tap = 0;
+  }
+}
+
 /* Panels [first, last) of the result for tiles [begin, end), whose V is given. `memory` has room for
  * a piece of U and a panel of V · U. */
 static void multiply(const job *g, const float *tiles, long begin, long end, long first, long last,
@@ -94,6 +116,7 @@ static void multiply(const job *g, const float *tiles, long begin, long end, lon
       g->o->filter[g->which](u, u_plane(g), nr, g->w + from * v->oc + j * nr, v->ic * v->oc, v->oc, k,
                              columns);
       for (long i = 0; i < g->planes; ++i) {
+        fetch_ahead(g, j, from, last, i);
         o->block(out + i * m_plane(g, count), nr, count, columns, k,
                  tiles + i * v_plane(g, count) + from, v->row, 1, u + i * u_plane(g), k * nr, nr,
                  from != 0, NULL);

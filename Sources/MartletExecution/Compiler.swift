@@ -89,6 +89,9 @@ package enum Compiler {
       reuse: !options.disabledPasses.contains("plan"), budget: options.memoryBudget)
     log.stage("fuse, schedule", "\(lowered.schedule.steps.count) steps")
     dump.write("fused", "txt", lowered.fusionText)
+    if !options.disabledPasses.contains(Winograd.name) {
+      Winograd.run(on: &lowered.schedule, inTraining: options.winogradInTraining)
+    }
     MemoryPlanning.run(
       on: &lowered.schedule, reuse: !options.disabledPasses.contains("plan"),
       guarded: options.checks)

@@ -32,6 +32,10 @@ public struct CompileOptions: Sendable {
   public var threads: Int
   /// Names of passes that are switched off.
   public var disabledPasses: Set<String> = []
+  /// Winograd's convolution in training programs too. It is faster, and its rounding is about four
+  /// times that of the direct one; programs that only run forward take it anyway, unless `winograd`
+  /// is among the disabled passes.
+  public var winogradInTraining = false
   /// Verify after each pass, poison the arena, guard its slots, assert ranges, look for NaN.
   public var checks = false
   /// Time each kernel: see ``Session/profile``. Log level 4 does, too.

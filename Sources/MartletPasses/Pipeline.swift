@@ -24,6 +24,6 @@ package enum Pipeline {
     for pass in optimization where !names.contains(type(of: pass).name) {
       names.append(type(of: pass).name)
     }
-    return names + ["fuse", "schedule", "plan"]
+    return names + ["fuse", "winograd", "schedule", "plan"]
   }
 }
