@@ -144,7 +144,7 @@ static void observer(void *user, long step, int done) {
 static void watched(int threads) {
   typedef void (*observe)(mt_context *, long, int);
   const observe note = FUNCTION(observe, "mt_observe", MT_BASELINE);
-  mt_context *cx = mt_context_create(threads, 0);
+  mt_context *cx = mt_context_create(threads, 64);
   mt_timing timings[64];
   note(cx, 0, 0), note(cx, 0, 1);
   CHECK(mt_context_take_timings(cx, timings, 64) == 0, "no watch, no timings");
