@@ -159,7 +159,16 @@ package struct KernelBuilder {
           || !graph.nodes.contains { $0.operands.contains(value) }
       }
     }
-    program.fetchesAhead = info.isUpdate || read >= KernelBuilder.fetchedBytes
+    let isSlow = program.instructions.contains {
+      switch $0.operation {
+      case .unary(.exp, _), .unary(.log, _), .unary(.tanh, _), .unary(.logistic, _),
+        .unary(.erf, _), .unary(.sqrt, _), .random:
+        $0.level == .full
+      default: false
+      }
+    }
+    // Without such arithmetic the flag would only tell equal kernels apart.
+    program.fetchesAhead = isSlow && (info.isUpdate || read >= KernelBuilder.fetchedBytes)
   }
 
   private func isRowLevel(_ value: Value) -> Bool {
