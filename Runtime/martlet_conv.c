@@ -21,7 +21,7 @@ static mt_conv mt_conv_of(const long *g) {
 typedef struct {
   long count, out, out_step, taps, tap, tap_step, at, at_step, move;
 } mt_axis;
-enum { MT_PHASES = 8 };
+enum { MT_PHASES = 8, MT_LINES = 64 /* of a strip, at most */ };
 
 static mt_axis mt_axis_forward(long outputs, long stride, long pad, long dilation, long kernel) {
   const mt_axis a = {outputs, 0, 1, kernel, 0, 1, -pad, dilation, stride};

@@ -22,6 +22,31 @@
                   long step, const E *const *by, long by_at, long by_step, long lines,             \
                   long pixels);                                                                    \
     long outer_rows[3]; /* most rows of a tile of 1, 2, 3 vectors */                               \
+    /* Vectors along rows of pixels, for few channels. Rows are planes, one for each channel and   \
+     * `plane` elements apart, readable for a vector past their end.                               \
+     * y[l * y_next + i * n + c], l < lines, i < pixels, c < n <= planar_most, = the sum over      \
+     * r < runs, p < planes, t < taps of from[l * next + r][at + p * plane + t * tap_step + i]     \
+     * * w[((r * planes + p) * taps + t) * n + c]. */                                              \
+    long planar_most;                                                                              \
+    void (*planar)(E *y, long y_next, long lines, long pixels, long n, const E *const *from,       \
+                   long next, long at, long runs, long plane, long planes, long taps,              \
+                   long tap_step, const E *w);                                                     \
+    /* lanes[(t * n + c) * vl …] += the same products of from[l][at + t * tap_step + i] and        \
+     * by[l][c * plane + i], i < pixels rounded up to whole vectors, each lane by itself; taps     \
+     * and n at most planar_taps and planar_outputs. */                                            \
+    long planar_taps, planar_outputs;                                                              \
+    void (*planar_outer)(E *lanes, long taps, long n, const E *const *from, long at,               \
+                         long tap_step, const E *const *by, long plane, long lines, long pixels);  \
+    /* planes[c * plane + i] = x[i * channels + c] */                                              \
+    void (*planes)(E *planes, long plane, const E *x, long pixels, long channels);                 \
+    /* One channel a group. y[i * y_step + c], i < pixels, c < channels, = the sum over r < rows,  \
+     * q < columns of x[i * x_step + r * x_row + q * x_column + c] * w[r * w_row + q * w_column + c]. */ \
+    void (*channels)(E *y, long y_step, long pixels, const E *x, long x_step, long x_row,          \
+                     long x_column, const E *w, long w_row, long w_column, long rows,              \
+                     long columns, long channels);                                                 \
+    /* sums[t * sums_step + c] += the products x[t][i * x_step + c] * dy[i * dy_step + c]. */       \
+    void (*channels_outer)(E *sums, long sums_step, long taps, const E *const *x, long x_step,     \
+                           const E *dy, long dy_step, long pixels, long channels);                 \
   } mt_conv_ops_##SUFFIX;
 
 MT_CONV_OPS(float, f32)
