@@ -120,3 +120,28 @@ package func drawn(
   let (seed, step) = trace.randomKey()
   return record(make(trace.nextStream()), seed, step, at: place)
 }
+
+/// Draws of a floating-point dtype: the same attributes and type rule.
+package protocol RandomFloatOp: RandomOp {
+  init(shape: Shape, dtype: DType, stream: Int)
+}
+
+extension RandomFloatOp {
+  package var attributes: [Attribute] {
+    [
+      Attribute("shape", .integers(shape)), Attribute("dtype", .dtype(dtype)),
+      Attribute("stream", .integer(stream)),
+    ]
+  }
+  package init(_ attributes: AttributeReader) throws(TypeError) {
+    try attributes.allow(["shape", "dtype", "stream"])
+    self.init(
+      shape: Shape(try attributes.integers("shape")), dtype: try attributes.dtype("dtype"),
+      stream: try attributes.integer("stream"))
+  }
+  package func infer(
+    _ operands: [TensorType], _ regions: [Graph]
+  ) throws(TypeError) -> [TensorType] {
+    try inferRandom(operands, accepting: [.float32, .float64])
+  }
+}

@@ -5,7 +5,7 @@ import MartletLoops
 /// stream and the position.
 ///
 /// Gradient: none flows.
-package struct RandomNormal: RandomOp {
+package struct RandomNormal: RandomFloatOp {
   package var shape: [Int]
   package var dtype: DType
   package var stream: Int
@@ -16,26 +16,9 @@ package struct RandomNormal: RandomOp {
   }
   package static let name = "randomNormal"
   package static let distribution = RandomDistribution.normal
-  package var attributes: [Attribute] {
-    [
-      Attribute("shape", .integers(shape)), Attribute("dtype", .dtype(dtype)),
-      Attribute("stream", .integer(stream)),
-    ]
-  }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    try attributes.allow(["shape", "dtype", "stream"])
-    shape = try attributes.integers("shape")
-    dtype = try attributes.dtype("dtype")
-    stream = try attributes.integer("stream")
-  }
   // The angle is rounded to the dtype before its sine, which costs absolute, not relative accuracy.
   package static let samples: [OpSample] = drawSamples(
     [.float32, .float64], ulp: 64, RandomNormal.init)
-  package func infer(
-    _ operands: [TensorType], _ regions: [Graph]
-  ) throws(TypeError) -> [TensorType] {
-    try inferRandom(operands, accepting: [.float32, .float64])
-  }
   package func draw(_ philox: Philox, _ position: Int) -> Double { philox.normal(position, dtype) }
 }
 

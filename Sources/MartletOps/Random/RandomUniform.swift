@@ -5,7 +5,7 @@ import MartletLoops
 /// the stream and the position.
 ///
 /// Gradient: none flows.
-package struct RandomUniform: RandomOp {
+package struct RandomUniform: RandomFloatOp {
   package var shape: [Int]
   package var dtype: DType
   package var stream: Int
@@ -16,25 +16,8 @@ package struct RandomUniform: RandomOp {
   }
   package static let name = "randomUniform"
   package static let distribution = RandomDistribution.uniform
-  package var attributes: [Attribute] {
-    [
-      Attribute("shape", .integers(shape)), Attribute("dtype", .dtype(dtype)),
-      Attribute("stream", .integer(stream)),
-    ]
-  }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    try attributes.allow(["shape", "dtype", "stream"])
-    shape = try attributes.integers("shape")
-    dtype = try attributes.dtype("dtype")
-    stream = try attributes.integer("stream")
-  }
   package static let samples: [OpSample] = drawSamples(
     [.float32, .float64], ulp: 0, RandomUniform.init)
-  package func infer(
-    _ operands: [TensorType], _ regions: [Graph]
-  ) throws(TypeError) -> [TensorType] {
-    try inferRandom(operands, accepting: [.float32, .float64])
-  }
   package func draw(_ philox: Philox, _ position: Int) -> Double { philox.uniform(position, dtype) }
 }
 

@@ -95,9 +95,14 @@ extension Tensor {
   public func argmax(
     axis: Int, keepDims: Bool = false, file: StaticString = #fileID, line: UInt = #line
   ) -> Tensor {
-    let place = here(self, file, line)
-    guard let axis = checkedAxis(axis, op: ArgMax.name, at: place) else { return poisoned }
-    let y = record(ArgMax(axis: axis), self, at: place)
+    argReduced(ArgMax.self, axis, keepDims, at: here(self, file, line))
+  }
+
+  func argReduced<R: ArgReduction>(
+    _: R.Type, _ axis: Int, _ keepDims: Bool, at place: SourceLocation
+  ) -> Tensor {
+    guard let axis = checkedAxis(axis, op: R.name, at: place) else { return poisoned }
+    let y = record(R(axis: axis), self, at: place)
     return keepDims ? y.keepingDims([axis], of: shape) : y
   }
 }

@@ -18,9 +18,6 @@ extension Tensor {
   public func argmin(
     axis: Int, keepDims: Bool = false, file: StaticString = #fileID, line: UInt = #line
   ) -> Tensor {
-    let place = here(self, file, line)
-    guard let axis = checkedAxis(axis, op: ArgMin.name, at: place) else { return poisoned }
-    let y = record(ArgMin(axis: axis), self, at: place)
-    return keepDims ? y.keepingDims([axis], of: shape) : y
+    argReduced(ArgMin.self, axis, keepDims, at: here(self, file, line))
   }
 }

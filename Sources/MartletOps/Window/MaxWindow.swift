@@ -6,14 +6,10 @@ import MartletLoops
 /// The first NaN of a window wins, else the first maximum; padding is never chosen; a window wholly
 /// in the padding gives −∞ and place −1. Gradient: the cotangent goes to the chosen places, by
 /// `windowScatter` of the saved index.
-package struct MaxWindow: Op {
+package struct MaxWindow: WindowOp {
   package var geometry: WindowGeometry
   package init(_ geometry: WindowGeometry) { self.geometry = geometry }
   package static let name = "maxWindow"
-  package var attributes: [Attribute] { geometry.attributes }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    geometry = try WindowGeometry(attributes)
-  }
   package static let samples: [OpSample] = [.float32, .float64].flatMap { dtype in
     WindowGeometry.samples.map {
       OpSample(MaxWindow($0.geometry), [TensorType(dtype, $0.input)], [-2...2], ulp: 0)

@@ -4,14 +4,10 @@ import MartletLoops
 /// The sum over each window of images, `[N, H, W, C] → [N, H′, W′, C]`; padding counts as 0.
 ///
 /// Linear; gradient: `sumWindowTranspose`, which spreads each cotangent over its window.
-package struct SumWindow: Op {
+package struct SumWindow: WindowOp {
   package var geometry: WindowGeometry
   package init(_ geometry: WindowGeometry) { self.geometry = geometry }
   package static let name = "sumWindow"
-  package var attributes: [Attribute] { geometry.attributes }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    geometry = try WindowGeometry(attributes)
-  }
   package static let samples: [OpSample] = [.float32, .float64].flatMap { dtype in
     WindowGeometry.samples.map {
       OpSample(SumWindow($0.geometry), [TensorType(dtype, $0.input)], [-2...2], ulp: 16)

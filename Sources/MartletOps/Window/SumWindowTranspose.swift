@@ -5,14 +5,10 @@ import MartletLoops
 /// `[N, H′, W′, C] → [N, H, W, C]`.
 ///
 /// Linear; gradient: `sumWindow` of the cotangent.
-package struct SumWindowTranspose: Op {
+package struct SumWindowTranspose: WindowOp {
   package var geometry: WindowGeometry
   package init(_ geometry: WindowGeometry) { self.geometry = geometry }
   package static let name = "sumWindowTranspose"
-  package var attributes: [Attribute] { geometry.attributes }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    geometry = try WindowGeometry(attributes)
-  }
   package static let samples: [OpSample] = [.float32, .float64].flatMap { dtype in
     WindowGeometry.samples.map {
       OpSample(SumWindowTranspose($0.geometry), [TensorType(dtype, $0.output)], [-2...2], ulp: 16)

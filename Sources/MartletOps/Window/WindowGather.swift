@@ -5,14 +5,10 @@ import MartletLoops
 /// `[N, H′, W′, C]` names; 0 for an index outside of the window or in the padding.
 ///
 /// Linear; gradient: `windowScatter` of the cotangent at the same index.
-package struct WindowGather: Op {
+package struct WindowGather: WindowOp {
   package var geometry: WindowGeometry
   package init(_ geometry: WindowGeometry) { self.geometry = geometry }
   package static let name = "windowGather"
-  package var attributes: [Attribute] { geometry.attributes }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    geometry = try WindowGeometry(attributes)
-  }
   package static let samples: [OpSample] = [.float32, .float64].flatMap { dtype in
     WindowGeometry.samples.map {
       OpSample(

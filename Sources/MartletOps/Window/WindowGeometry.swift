@@ -189,3 +189,16 @@ extension WindowGeometry {
     ]
   }()
 }
+
+/// An operation whose attributes are a window's geometry.
+package protocol WindowOp: Op {
+  var geometry: WindowGeometry { get }
+  init(_ geometry: WindowGeometry)
+}
+
+extension WindowOp {
+  package var attributes: [Attribute] { geometry.attributes }
+  package init(_ attributes: AttributeReader) throws(TypeError) {
+    self.init(try WindowGeometry(attributes))
+  }
+}

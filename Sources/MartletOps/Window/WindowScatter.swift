@@ -6,14 +6,10 @@ import MartletLoops
 /// of a place in the padding, drops the element.
 ///
 /// Linear; gradient: `windowGather` of the cotangent at the same index. Sums in a fixed order.
-package struct WindowScatter: Op {
+package struct WindowScatter: WindowOp {
   package var geometry: WindowGeometry
   package init(_ geometry: WindowGeometry) { self.geometry = geometry }
   package static let name = "windowScatter"
-  package var attributes: [Attribute] { geometry.attributes }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    geometry = try WindowGeometry(attributes)
-  }
   package static let samples: [OpSample] = [.float32, .float64].flatMap { dtype in
     WindowGeometry.samples.map {
       OpSample(
