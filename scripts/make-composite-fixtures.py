@@ -249,6 +249,42 @@ case("subscript_5", [x], lambda x: x[2])
 case("subscript_6", [x], lambda x: x[4:, 0:3, 3:3])
 case("subscript_7", [x], lambda x: x.flip(1)[:, 0:2])
 
+# --- further activations, away from their corners but for large magnitudes
+x = np.concatenate([real(18, low=-7, high=7), [30.0, -30.0, 700.0, -700.0, 0.25, -0.25]]).reshape(4, 6)
+for name, f in {"selu": F.selu, "celu": lambda x: F.celu(x, 1.5), "relu6": F.relu6,
+                # F.hardsigmoid's gradient takes 1/6 as a float32
+                "hardSigmoid": lambda x: F.relu6(x + 3) / 6, "hardSwish": F.hardswish, "hardTanh": F.hardtanh,
+                "softsign": F.softsign, "mish": F.mish, "glu": F.glu}.items():
+    case(name, [x], f)
+
+# --- further normalisation
+x = real(2, 3, 4, 6)
+last = lambda f: lambda x, *o: f(x.permute(0, 3, 1, 2), *o).permute(0, 2, 3, 1)
+case("rmsNorm", [x, real(6)], lambda x, s: F.rms_norm(x, (6,), s, 1e-6))
+case("groupNorm", [x, real(6), real(6)], last(lambda x, s, b: F.group_norm(x, 3, s, b)))
+case("instanceNorm", [x, real(6), real(6)], last(lambda x, s, b: F.instance_norm(x, weight=s, bias=b)))
+
+# --- further losses
+a, b, c = real(5, 4), real(5, 4), real(5, 4)
+signs, bits = np.sign(real(5, 4)), (real(5) > 0).astype(np.float64)
+case("hinge", [a, signs], lambda x, y: F.relu(1 - x * y).mean())
+case("hinge_squared", [a, signs], lambda x, y: (F.relu(1 - x * y) ** 2).sum())
+p, q = real(3, 4, low=0.05, high=0.95), real(3, 4, low=0, high=1)
+case("binaryCrossEntropy", [p, q], lambda p, q: F.binary_cross_entropy(p, q), gradient=False)
+case("binaryCrossEntropy_none", [p, np.round(q)], lambda p, q: -(q * p.log() + (1 - q) * (1 - p).log()))
+q[0, 0] = 0
+case("klDivergence", [np.log(p), q], lambda l, q: F.kl_div(l, q, reduction="sum"), gradient=False)
+for title, order in {"1": 1, "2": 2, "3": 3, "infinity": math.inf}.items():
+    case("norm_" + title, [a], lambda x: torch.linalg.vector_norm(x, order, dim=1))
+case("cosineSimilarity", [a, b], lambda a, b: F.cosine_similarity(a, b, dim=1))
+case("cosineEmbeddingLoss", [a, b, 2 * bits - 1],
+     lambda a, b, y: F.cosine_embedding_loss(a, b, y, margin=0.1), gradient=False)
+case("tripletLoss", [a, b, c], lambda a, p, n: F.triplet_margin_loss(a, p, n, margin=0.7))
+case("tripletLoss_squared", [a, b, c],
+     lambda a, p, n: F.relu(((a - p) ** 2).sum(1) - ((a - n) ** 2).sum(1) + 0.7).mean())
+case("contrastiveLoss", [a, b, bits], lambda a, b, y: (
+    y * ((a - b) ** 2).sum(1) / 2 + (1 - y) * F.relu(3 - (a - b).norm(dim=1)) ** 2 / 2).mean())
+
 path = os.path.join(os.path.dirname(__file__), "../Tests/CompositeTests/Fixtures/composites.txt")
 with open(path, "w") as file:
     file.write("# PyTorch %s, float64; made by scripts/make-composite-fixtures.py\n" % torch.__version__)

@@ -135,6 +135,39 @@ private let indexing: [String: Body] = [
   "subscript_7": { [$0[0][.all, .stride(from: -1, to: 1, by: -1)]] },
 ]
 
+private let further: [String: Body] = [
+  "selu": { [selu($0[0])] },
+  "celu": { [celu($0[0], alpha: 1.5)] },
+  "relu6": { [relu6($0[0])] },
+  "hardSigmoid": { [hardSigmoid($0[0])] },
+  "hardSwish": { [hardSwish($0[0])] },
+  "hardTanh": { [hardTanh($0[0])] },
+  "softsign": { [softsign($0[0])] },
+  "mish": { [mish($0[0])] },
+  "glu": { [glu($0[0])] },
+  "rmsNorm": { [rmsNorm($0[0], scale: $0[1])] },
+  "groupNorm": { [groupNorm($0[0], groups: 3, scale: $0[1], bias: $0[2])] },
+  "instanceNorm": { [instanceNorm($0[0], scale: $0[1], bias: $0[2])] },
+  "hinge": { [hinge($0[0], $0[1])] },
+  "hinge_squared": { [hinge($0[0], $0[1], squared: true, reduction: .sum)] },
+  "binaryCrossEntropy": { [binaryCrossEntropy($0[0], $0[1])] },
+  "binaryCrossEntropy_none": { [binaryCrossEntropy($0[0], $0[1], reduction: .none)] },
+  "klDivergence": { [klDivergence($0[0], $0[1])] },
+  "norm_1": { [norm($0[0], p: 1, axes: [1])] },
+  "norm_2": { [norm($0[0], axes: [1])] },
+  "norm_3": { [norm($0[0], p: 3, axes: [1])] },
+  "norm_infinity": { [norm($0[0], p: .infinity, axes: [1])] },
+  "cosineSimilarity": { [cosineSimilarity($0[0], $0[1])] },
+  "cosineEmbeddingLoss": { [cosineEmbeddingLoss($0[0], $0[1], $0[2], margin: 0.1)] },
+  "tripletLoss": {
+    [tripletLoss(anchor: $0[0], positive: $0[1], negative: $0[2], margin: 0.7)]
+  },
+  "tripletLoss_squared": {
+    [tripletLoss(anchor: $0[0], positive: $0[1], negative: $0[2], margin: 0.7, squared: true)]
+  },
+  "contrastiveLoss": { [contrastiveLoss($0[0], $0[1], $0[2], margin: 3)] },
+]
+
 func composite(of name: String) -> Body? {
   if name.hasPrefix("einsum_") {
     let equation = String(name.dropFirst("einsum_".count))
@@ -148,6 +181,7 @@ func composite(of name: String) -> Body? {
     }
   }
   return elementwise[name] ?? rows[name] ?? losses[name] ?? images[name] ?? indexing[name]
+    ?? further[name]
 }
 
 extension FixtureCase {

@@ -139,7 +139,8 @@ public func huber(
   }
 }
 
-private func elementwiseLoss(
+/// A loss whose terms are element by element: both tensors of one floating-point type.
+func elementwiseLoss(
   _ op: String, _ prediction: Tensor, _ target: Tensor, _ reduction: LossReduction,
   _ file: StaticString, _ line: UInt, _ terms: () -> Tensor
 ) -> Tensor {

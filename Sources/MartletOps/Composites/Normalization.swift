@@ -23,6 +23,62 @@ public func layerNorm(
   }
 }
 
+/// Root-mean-square normalisation along one axis: `x / √(mean(x²) + ε) · scale`.
+///
+/// `scale` is `[C]` or nil. Gradient: to `x` through the mean square, to `scale` sums over rows. Zhang
+/// and Sennrich, arXiv:1910.07467. Refused when extents do not fit.
+public func rmsNorm(
+  _ x: Tensor, scale: Tensor? = nil, epsilon: Double = 1e-6, axis: Int = -1,
+  file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  composite(x, file, line) {
+    guard let axis = x.checkedAxis(axis, op: "rmsNorm", at: x.trace.place) else {
+      return x.poisoned
+    }
+    let square = (x * x).mean(axes: [axis], keepDims: true)
+    return affine(x * rsqrt(square + epsilon), scale, nil, axis: axis, op: "rmsNorm")
+  }
+}
+
+/// Group normalisation of `[N, …, C]`: each sample's channels in `groups` groups, each with the mean
+/// and the population's variance over its channels and all places.
+///
+/// `scale` and `bias` are `[C]` or nil. One group is layer normalisation over all but the batch, as
+/// many as channels is instance normalisation. Gradient: through mean and variance. Wu and He,
+/// arXiv:1803.08494. Refused when the groups do not divide the channels.
+public func groupNorm(
+  _ x: Tensor, groups: Int, scale: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5,
+  file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  composite(x, file, line) {
+    let channels = x.shape.dimensions.last ?? 0
+    guard x.rank >= 2, groups > 0, channels % groups == 0 else {
+      return refuse(
+        "groupNorm", "\(groups) groups do not divide the \(channels) channels", x,
+        at: x.trace.place)
+    }
+    let split = x.reshaped(Shape(x.shape.dimensions.dropLast() + [groups, channels / groups]))
+    let axes = Array(1..<x.rank - 1) + [x.rank]
+    let centred = split - split.mean(axes: axes, keepDims: true)
+    let variance = (centred * centred).mean(axes: axes, keepDims: true)
+    let unit = (centred * rsqrt(variance + epsilon)).reshaped(x.shape)
+    return affine(unit, scale, bias, axis: x.rank - 1, op: "groupNorm")
+  }
+}
+
+/// Instance normalisation of `[N, …, C]`: each channel of each sample over its places.
+///
+/// `scale` and `bias` are `[C]` or nil. Gradient: through mean and variance. Ulyanov et al.,
+/// arXiv:1607.08022.
+public func instanceNorm(
+  _ x: Tensor, scale: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5,
+  file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  groupNorm(
+    x, groups: max(1, x.shape.dimensions.last ?? 1), scale: scale, bias: bias, epsilon: epsilon,
+    file: file, line: line)
+}
+
 /// Batch normalisation with the batch's own statistics, over all axes but `axis` (the channels).
 ///
 /// `normalized = (x − mean) / √(variance + ε) · scale + bias`; `mean` and `variance` are `[C]`, the

@@ -1,0 +1,77 @@
+// Layers that combine layers, and layers with state of their own: shapes, names, and that they learn.
+
+import MartletExecution
+import MartletIR
+import MartletNN
+import MartletOps
+import MartletTestSupport
+import Testing
+
+private struct Net: Layer {
+  let stem = Conv2D(3, 8, kernel: 3, padding: .same)
+  let norm = GroupNorm(8, groups: 4)
+  let block = Residual {
+    Conv2D(8, 8, kernel: 3, padding: .same)
+    PReLU(8)
+  }
+  let branches = Parallel {
+    Conv2D(8, 4, kernel: 1)
+    Conv2D(8, 6, kernel: 3, padding: .same)
+  }
+  let down = Residual {
+    Conv2D(10, 12, kernel: 3, strides: [2, 2], padding: .same)
+  } shortcut: {
+    Conv2D(10, 12, kernel: 1, strides: [2, 2])
+  }
+  let pool = GlobalAveragePool2D()
+  let last = RMSNorm(12)
+  let output = Linear(12, 5)
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    output(last(pool(down(branches(block(relu(norm(stem(x)))))))))
+  }
+}
+
+@Test func branchesJoinAndLearn() throws {
+  let model = Net()
+  let paths = model.parameters.map(\.path)
+  for path in [
+    "norm.scale", "block.body.0.weight", "block.body.1.slope", "branches.branches.1.weight",
+    "down.shortcut.0.weight", "last.scale",
+  ] {
+    #expect(paths.contains(path), "\(path) is not in \(paths)")
+  }
+  let step = try compile(
+    training: model, with: Adam(learningRate: 0.01), TensorSpec([4, 8, 8, 3]),
+    TensorSpec([4], .int32), options: testOptions()
+  ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
+  var generator = SplitMix64(seed: 5)
+  let pixels = (0..<4 * 8 * 8 * 3).map { _ in Float.random(in: -1...1, using: &generator) }
+  let x = try NDArray(pixels, shape: [4, 8, 8, 3])
+  let y = try NDArray([0, 3, 1, 4] as [Int32])
+  let first = try step(x, y).item()
+  var last = first
+  for _ in 0..<40 { last = try step(x, y).item() }
+  #expect(last < 0.2 * first, "from \(first) to \(last)")
+}
+
+@Test func embeddingsMoveOnlyWhereTheyWereRead() throws {
+  struct Lookup: Layer {
+    let table = Embedding(6, 3)
+    func callAsFunction(_ x: Tensor) -> Tensor { table(x) }
+  }
+  let model = Lookup()
+  let before = try model.table.table.value().doubles
+  let step = try compile(
+    training: model, with: SGD(learningRate: 1), TensorSpec([4], .int32), TensorSpec([4, 3]),
+    options: testOptions()
+  ) { i, y in meanSquaredError(model(i), y) }
+  _ = try step(try NDArray([4, 1, 4, 1] as [Int32]), try NDArray(zeros: [4, 3]))
+  let after = try model.table.table.value().doubles
+  for row in 0..<6 {
+    let moved = (0..<3).contains { before[row * 3 + $0] != after[row * 3 + $0] }
+    #expect(moved == (row == 1 || row == 4), "row \(row)")
+  }
+  #expect(throws: RunError.self) {
+    try step(try NDArray([4, 1, 6, 1] as [Int32]), try NDArray(zeros: [4, 3]))
+  }
+}
