@@ -29,6 +29,8 @@ public final class Session {
   /// Argument positions that the session itself fills.
   private let seedArgument: Int?
   private let stepArgument: Int?
+  /// What a run needs of the arguments that the caller passes, in order.
+  private let callerInputs: [(type: TensorType, slot: Int, bound: Int?)]
   /// Positions of the arguments that the caller passes, in order.
   private let callerArguments: [Int]
   private let isRunning = Atomic(false)
@@ -74,6 +76,9 @@ public final class Session {
     stepArgument = program.arguments.firstIndex { $0.name == "step" }
     callerArguments = program.arguments.indices.filter {
       program.arguments[$0].name != "seed" && program.arguments[$0].name != "step"
+    }
+    callerInputs = callerArguments.map {
+      (program.arguments[$0].type, program.arguments[$0].slot, program.arguments[$0].bound)
     }
     if program.options.checks { poisonArena() }
     for (slot, memory) in program.constants { io[slot] = memory.base }
@@ -138,11 +143,16 @@ public final class Session {
         at: program.options.name,
         hint: "inputs: " + callerArguments.map { "\(program.arguments[$0].name) \(program.arguments[$0].type)" }.joined(separator: ", "))
     }
-    for (input, index) in zip(inputs, callerArguments) {
-      let argument = program.arguments[index]
-      if input.type != argument.type { throw mismatch(input, argument) }
-      if let bound = argument.bound { try checkRange(input, argument, bound) }
-      io[argument.slot] = input.base
+    for position in callerInputs.indices {
+      let type = inputs[position].type
+      let expected = callerInputs[position]
+      if type != expected.type {
+        throw mismatch(inputs[position], program.arguments[callerArguments[position]])
+      }
+      if let bound = expected.bound {
+        try checkRange(inputs[position], program.arguments[callerArguments[position]], bound)
+      }
+      io[expected.slot] = inputs[position].base
     }
     scalars.base.storeBytes(of: seed, as: UInt64.self)
     (scalars.base + 64).storeBytes(of: step, as: Int64.self)

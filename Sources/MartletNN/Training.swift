@@ -100,17 +100,32 @@ public final class TrainingStep {
 
   /// One step on a list of inputs.
   public func run(_ inputs: [NDArray], learningRate: Double? = nil) throws -> StepResult {
-    let value = learningRate ?? self.learningRate
-    let rate =
-      function.specs.last?.type.dtype == .float64
-      ? try NDArray(scalar: value) : try NDArray(scalar: Float(value))
-    let results = try function.run(inputs + [rate])
+    var all: [NDArray] = []
+    all.reserveCapacity(inputs.count + 1)
+    all += inputs
+    all.append(try rateArray(learningRate ?? self.learningRate))
+    let results = try function.run(all)
     var auxiliary: [String: NDArray] = [:]
-    for (description, array) in zip(function.program.results, results).dropFirst() {
-      auxiliary[description.name] = array
+    if results.count > 1 {
+      for (description, array) in zip(function.program.results, results).dropFirst() {
+        auxiliary[description.name] = array
+      }
     }
     return StepResult(loss: results[0], auxiliary: auxiliary)
   }
+
+  /// The rate as an array; the last one again while the rate stays, since a small step takes a
+  /// microsecond.
+  private func rateArray(_ value: Double) throws(RunError) -> NDArray {
+    if let lastRate, lastRate.value == value { return lastRate.array }
+    let array =
+      function.specs.last?.type.dtype == .float64
+      ? try NDArray(scalar: value) : try NDArray(scalar: Float(value))
+    lastRate = (value, array)
+    return array
+  }
+
+  private var lastRate: (value: Double, array: NDArray)?
 
   private var others: [Int: TrainingStep] = [:]
 
