@@ -55,6 +55,14 @@ class Row:
         return self.peers.get(name, {}).get(key)
 
 
+def turns(rows):
+    """How often the programs took turns, by threads where that differs."""
+    by_threads = {row.threads: row.entry["rounds"] for row in rows}
+    if len(set(by_threads.values())) == 1:
+        return str(rows[0].entry["rounds"])
+    return " and ".join(f"{n} (threads: {threads})" for threads, n in sorted(by_threads.items()))
+
+
 def mean(values):
     values = [v for v in values if v]
     return math.exp(sum(map(math.log, values)) / len(values)) if values else None
@@ -159,7 +167,7 @@ def text(results):
         "- Float32. A training workload is the whole step: forward, backward, update. Shapes, layers and "
         "optimizers:",
         "  [Benchmarks/peers/workloads.py](../Benchmarks/peers/workloads.py).",
-        f"- Each program is a process; they take turns, A B C D, {rows[0].entry['rounds']} times, "
+        f"- Each program is a process; they take turns, A B C D, {turns(rows)} times, "
         f"{number(rows[0].entry['seconds'])} s each in all; medians of all steps.",
         "- \"Of the limit\": the step's multiply-adds at the processor's peak, or its bytes at the "
         "bandwidth of a copy, over the",

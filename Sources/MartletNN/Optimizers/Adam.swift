@@ -31,10 +31,7 @@ public struct Adam: Optimizer {
   public func update(
     _ parameter: Tensor, _ gradient: Tensor, learningRate: Tensor, _ state: inout OptimizerState
   ) -> Tensor {
-    let first = state.slot("first", like: parameter) * beta1 + gradient * (1 - beta1)
-    let second = state.slot("second", like: parameter) * beta2 + gradient * gradient * (1 - beta2)
-    state.slots["first"] = first
-    state.slots["second"] = second
+    let (first, second) = state.moments(gradient, beta1, beta2)
     let scale = learningRate / biasCorrection(beta1, state.step)
     let root = sqrt(biasCorrection(beta2, state.step))
     return parameter - scale * first / (sqrt(second) / root + epsilon)
@@ -124,10 +121,7 @@ public struct NAdam: Optimizer {
   public func update(
     _ parameter: Tensor, _ gradient: Tensor, learningRate: Tensor, _ state: inout OptimizerState
   ) -> Tensor {
-    let first = state.slot("first", like: parameter) * beta1 + gradient * (1 - beta1)
-    let second = state.slot("second", like: parameter) * beta2 + gradient * gradient * (1 - beta2)
-    state.slots["first"] = first
-    state.slots["second"] = second
+    let (first, second) = state.moments(gradient, beta1, beta2)
     let product = state.scalars["momentumProduct"] ?? state.step.filled(1)
     let (now, next) = (momentum(state.step), momentum(state.step + 1))
     let root = sqrt(biasCorrection(beta2, state.step))
@@ -162,5 +156,18 @@ public struct Lion: Optimizer {
     let momentum = state.slot("momentum", like: parameter)
     state.slots["momentum"] = momentum * beta2 + gradient * (1 - beta2)
     return parameter - learningRate * sign(momentum * beta1 + gradient * (1 - beta1))
+  }
+}
+
+extension OptimizerState {
+  /// `m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²`
+  fileprivate mutating func moments(
+    _ gradient: Tensor, _ beta1: Double, _ beta2: Double
+  ) -> (first: Tensor, second: Tensor) {
+    let first = slot("first", like: gradient) * beta1 + gradient * (1 - beta1)
+    let second = slot("second", like: gradient) * beta2 + gradient * gradient * (1 - beta2)
+    slots["first"] = first
+    slots["second"] = second
+    return (first, second)
   }
 }

@@ -74,11 +74,7 @@ struct StepUpdate {
 
   /// Adds the update to a trace. Gives the norm of the gradients, where the policy reports it.
   func trace(_ gradients: Gradients, learningRate: Tensor, in trace: Trace) -> Tensor? {
-    var all: [Tensor] = []
-    for parameter in parameters {
-      guard let gradient = gradients[parameter] else { return nil }
-      all.append(gradient)
-    }
+    var all = parameters.map { gradients[$0] ?? zerosLike($0.tensor(in: trace)) }
     return trace.scoped("update") {
       // With accumulation, everything below happens in every step and counts in the last of a round.
       let round = accumulate(&all, in: trace)

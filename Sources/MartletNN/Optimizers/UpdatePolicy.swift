@@ -152,19 +152,17 @@ extension Optimizer {
 extension UpdatePolicy {
   /// `√Σ g²` over all gradients, in float32 or wider.
   static func globalNorm(_ gradients: [Tensor]) -> Tensor? {
-    guard let first = gradients.first else { return nil }
     let wide: DType = gradients.contains { $0.dtype == .float64 } ? .float64 : .float32
-    let sum = gradients.reduce(first.filled(0).converted(to: wide).sum() * 0) {
-      $0 + ($1 * $1).sum().converted(to: wide)
-    }
-    return sqrt(sum)
+    let squares = gradients.map { ($0 * $0).sum().converted(to: wide) }
+    guard let first = squares.first else { return nil }
+    return sqrt(squares.dropFirst().reduce(first, +))
   }
 
   /// Clipped gradients, in the order given.
   func clipped(_ gradients: [Tensor]) -> [Tensor] {
     clippings.reduce(gradients) { gradients, clipping in
       switch clipping {
-      case .value(let c): return gradients.map { minimum(maximum($0, -c), c) }
+      case .value(let c): return gradients.map { $0.clipped(low: -c, high: c) }
       case .norm(let c):
         return gradients.map { $0 * minimum(c / (sqrt(($0 * $0).sum()) + 1e-6), 1) }
       case .globalNorm(let c):

@@ -26,16 +26,14 @@ public func celu(
 ///
 /// Gradient: `dy` where `0 < x < 6`, else 0. Krizhevsky, "Convolutional deep belief networks", 2010.
 public func relu6(_ x: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-  composite(x, file, line) { select((x .> 0) .& (x .< 6), x, minimum(maximum(stopGradient(x), 0), 6)) }
+  x.clipped(low: 0, high: 6, file: file, line: line)
 }
 
 /// A logistic function of three straight lines, `min(max(x/6 + ½, 0), 1)`.
 ///
 /// Gradient: `dy/6` where `−3 < x < 3`, else 0. Howard et al., arXiv:1905.02244.
 public func hardSigmoid(_ x: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-  composite(x, file, line) {
-    select((x .> -3) .& (x .< 3), x / 6 + 0.5, select(x .<= -3, 0, stopGradient(x).passingNaN(1)))
-  }
+  composite(x, file, line) { (x / 6 + 0.5).clipped(low: 0, high: 1) }
 }
 
 /// `x · hardSigmoid(x)`.
@@ -47,17 +45,14 @@ public func hardSwish(_ x: Tensor, file: StaticString = #fileID, line: UInt = #l
   }
 }
 
-/// `min(max(x, −1), 1)`.
+/// `min(max(x, low), high)`, −1 and 1 unless told otherwise.
 ///
-/// Gradient: `dy` where `−1 < x < 1`, else 0.
+/// Gradient: `dy` where `low < x < high`, else 0.
 public func hardTanh(
   _ x: Tensor, low: Double = -1, high: Double = 1, file: StaticString = #fileID,
   line: UInt = #line
 ) -> Tensor {
-  composite(x, file, line) {
-    select(
-      (x .> low) .& (x .< high), x, minimum(maximum(stopGradient(x), low), high))
-  }
+  x.clipped(low: low, high: high, file: file, line: line)
 }
 
 /// `x / (1 + |x|)`.
@@ -85,12 +80,5 @@ public func glu(_ x: Tensor, file: StaticString = #fileID, line: UInt = #line) -
     }
     let halves = x.split(into: 2, axis: -1)
     return halves[0] * logistic(halves[1])
-  }
-}
-
-extension Tensor {
-  /// A number for each element, NaN where the element is NaN.
-  fileprivate func passingNaN(_ number: Double) -> Tensor {
-    select(self .== self, filled(number), self)
   }
 }
