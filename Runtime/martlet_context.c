@@ -175,7 +175,11 @@ static int mt_spin_for_job(mt_worker *w, unsigned seen) {
 
 static void mt_sleep_for_job(mt_worker *w, unsigned seen) {
   pthread_mutex_lock(&w->mutex);
-  atomic_store(&w->sleeping, 1); /* before the last look: the poster looks in the other order */
+  /* Before the last look: the poster looks in the other order. An exchange, because a store before a
+   * load keeps its place only where both are sequentially consistent, and an emulator (qemu-user 7)
+   * gives AArch64's store-release and load-acquire no such order on x86: a lost wake-up there. */
+  (void)atomic_exchange(&w->sleeping, 1);
+  atomic_thread_fence(memory_order_seq_cst);
   while (atomic_load(&w->posted) == seen && !w->nudged) pthread_cond_wait(&w->wake, &w->mutex);
   w->nudged = 0;
   atomic_store(&w->sleeping, 0);
