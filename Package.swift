@@ -33,7 +33,8 @@ let package = Package(
     .target(name: "Martlet", dependencies: ["MartletNN"]),
 
     // Data sets and images: the only part that links zlib and libpng.
-    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+    .systemLibrary(
+      name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CMartletDigits", exclude: ["data"]),
     .target(

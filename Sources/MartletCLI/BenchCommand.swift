@@ -100,7 +100,8 @@ struct BenchCommand: ParsableCommand {
         Output.line(
           json
             ? JSONValue.object([
-              .init("workload", .string(workload.name)), .init("summary", .string(workload.summary)),
+              .init("workload", .string(workload.name)),
+              .init("summary", .string(workload.summary)),
             ]).line : workload.name.padded(12) + workload.summary)
       }
       return

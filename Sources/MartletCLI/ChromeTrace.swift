@@ -47,7 +47,8 @@ struct ChromeTrace {
     for thread in threads.sorted() {
       events.append(
         .object([
-          .init("name", .string("thread_name")), .init("ph", .string("M")), .init("pid", .integer(1)),
+          .init("name", .string("thread_name")), .init("ph", .string("M")),
+          .init("pid", .integer(1)),
           .init("tid", .integer(thread)),
           .init(
             "args",

@@ -59,7 +59,8 @@ struct DoctorCommand: ParsableCommand {
     let fashion = "/usr/share/datasets/fashion-mnist"
     say(
       "fashion-mnist",
-      FileSystem.isDirectory(fashion) ? fashion : "not installed (apt-get install dataset-fashion-mnist)")
+      FileSystem.isDirectory(fashion)
+        ? fashion : "not installed (apt-get install dataset-fashion-mnist)")
     for name in Environment.names {
       if let value = CompileOptions.environment(name) { say(name, value) }
     }
@@ -89,7 +90,8 @@ struct DoctorCommand: ParsableCommand {
       defer { fclose(file) }
       var line = [CChar](repeating: 0, count: 512)
       while fgets(&line, 512, file) != nil {
-        let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let text = String(
+          decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         guard text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") else { continue }
         return String(text[text.index(after: colon)...].filter { $0 != "\n" }.drop { $0 == " " })
       }
@@ -100,7 +102,8 @@ struct DoctorCommand: ParsableCommand {
   private static var caches: String? {
     #if canImport(Glibc)
       let sizes = [
-        ("L1", _SC_LEVEL1_DCACHE_SIZE), ("L2", _SC_LEVEL2_CACHE_SIZE), ("L3", _SC_LEVEL3_CACHE_SIZE),
+        ("L1", _SC_LEVEL1_DCACHE_SIZE), ("L2", _SC_LEVEL2_CACHE_SIZE),
+        ("L3", _SC_LEVEL3_CACHE_SIZE),
       ].map { ($0.0, sysconf(Int32($0.1))) }.filter { $0.1 > 0 }
       guard !sizes.isEmpty else { return nil }
       return sizes.map { "\($0.0) \($0.1 / 1024) KiB" }.joined(separator: ", ")

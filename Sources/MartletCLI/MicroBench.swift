@@ -58,7 +58,8 @@ struct MicroMeasurement {
     // Small sizes: several calls are one measurement.
     let repeats = max(1, (1 << 20) / elements)
     let begin = nowMilliseconds()
-    while times[0].count < 5 || (nowMilliseconds() - begin < seconds * 1e3 && times[0].count < 400) {
+    while times[0].count < 5 || (nowMilliseconds() - begin < seconds * 1e3 && times[0].count < 400)
+    {
       for (index, function) in functions.enumerated() {
         let start = nowMilliseconds()
         for _ in 0..<repeats { _ = try function.run(inputs) }
@@ -90,7 +91,7 @@ struct MicroMeasurement {
       + (scalarMilliseconds.map { fixed(tileMilliseconds / $0, 2) } ?? "–").padded(13, left: true)
       + fixed(unfusedMilliseconds / tileMilliseconds, 2).padded(14, left: true)
       + (limitMilliseconds.map { fixed($0 / tileMilliseconds * 100, 0) + " %" } ?? "–")
-        .padded(10, left: true)
+      .padded(10, left: true)
   }
 
   var json: String {
@@ -99,7 +100,8 @@ struct MicroMeasurement {
       .init("micro", .string("chain")), .init("chain", .string(chain)),
       .init("elements", .integer(elements)), .init("tile_ms", number(tileMilliseconds)),
       .init("scalar_ms", number(scalarMilliseconds)),
-      .init("unfused_ms", number(unfusedMilliseconds)), .init("limit_ms", number(limitMilliseconds)),
+      .init("unfused_ms", number(unfusedMilliseconds)),
+      .init("limit_ms", number(limitMilliseconds)),
     ])
     guard let text = try? value.encoded(file: "standard output") else { return "{}" }
     return String(decoding: text, as: UTF8.self)

@@ -35,7 +35,9 @@ extension MicroChain {
         let velocity = $0[2] * 0.9 + $0[1]
         return [$0[0] - $0[3] * velocity, velocity]
       },
-      MicroChain(name: "gelu", summary: "½·x·(1 + erf(x/√2))", shapes: { [[$0]] }) { [gelu($0[0])] },
+      MicroChain(name: "gelu", summary: "½·x·(1 + erf(x/√2))", shapes: { [[$0]] }) {
+        [gelu($0[0])]
+      },
       MicroChain(
         name: "softmax", summary: "rows of 1,024", shapes: { [[$0 / 1024, 1024]] }
       ) { [softmax($0[0])] },

@@ -76,7 +76,9 @@ extension MicroOperation {
       return [(32, 32, 16), (32, 28, 6), (1, 224, 64)].flatMap { batch, size, channels in
         let shape: Shape = [batch, size, size, channels]
         return [
-          plain(family, "relu, max 2×2 of \(shape)", [shape]) { [maxPool2d(relu($0[0]), window: [2])] },
+          plain(family, "relu, max 2×2 of \(shape)", [shape]) {
+            [maxPool2d(relu($0[0]), window: [2])]
+          },
           plain(family, "relu, mean 3×3/1 of \(shape)", [shape]) {
             [averagePool2d(relu($0[0]), window: [3], strides: [1], padding: .all(1))]
           },
@@ -197,7 +199,8 @@ struct OperationMeasurement {
     if round < 0.2 { repeats = Int(0.2 / max(round, 1e-4)) + 1 }
     var times = [[Double]](repeating: [], count: runs.count)
     let begin = nowMilliseconds()
-    while times[0].count < 5 || (nowMilliseconds() - begin < seconds * 1e3 && times[0].count < 1000) {
+    while times[0].count < 5 || (nowMilliseconds() - begin < seconds * 1e3 && times[0].count < 1000)
+    {
       for (index, run) in runs.enumerated() {
         // The others have emptied the caches.
         try run()
@@ -228,7 +231,8 @@ struct OperationMeasurement {
           inputs[0], transposed: transposed.0, inputs[1], transposed: transposed.1, into: &result,
           m, n, k)
       }
-    case .convolution(let batch, let size, let channels, let filters, let kernel, let stride, let pad):
+    case .convolution(
+      let batch, let size, let channels, let filters, let kernel, let stride, let pad):
       return dnn?.convolution(
         batch: batch, size: size, channels: channels, filters: filters, kernel: kernel,
         stride: stride, pad: pad)

@@ -30,10 +30,11 @@ private struct SystemLibrary {
 
 /// OpenBLAS' matrix product.
 struct OpenBLAS {
-  private typealias SGEMM = @convention(c) (
-    Int32, Int32, Int32, Int32, Int32, Int32, Float, UnsafePointer<Float>, Int32,
-    UnsafePointer<Float>, Int32, Float, UnsafeMutablePointer<Float>, Int32
-  ) -> Void
+  private typealias SGEMM =
+    @convention(c) (
+      Int32, Int32, Int32, Int32, Int32, Int32, Float, UnsafePointer<Float>, Int32,
+      UnsafePointer<Float>, Int32, Float, UnsafeMutablePointer<Float>, Int32
+    ) -> Void
   private typealias SetThreads = @convention(c) (Int32) -> Void
   private typealias CoreName = @convention(c) () -> UnsafePointer<CChar>?
 
@@ -86,28 +87,37 @@ struct OpenBLAS {
 final class OneDNN {
   private typealias Handle = UnsafeMutableRawPointer
   private typealias Dims = UnsafePointer<Int64>
-  private typealias EngineCreate = @convention(c) (UnsafeMutablePointer<Handle?>, Int32, Int) -> Int32
-  private typealias StreamCreate = @convention(c) (UnsafeMutablePointer<Handle?>, Handle, Int32) -> Int32
+  private typealias EngineCreate =
+    @convention(c) (UnsafeMutablePointer<Handle?>, Int32, Int) -> Int32
+  private typealias StreamCreate =
+    @convention(c) (UnsafeMutablePointer<Handle?>, Handle, Int32) -> Int32
   private typealias DescInit = @convention(c) (Handle, Int32, Dims, Int32, Int32) -> Int32
-  private typealias DescCreate = @convention(c) (
-    UnsafeMutablePointer<Handle?>, Int32, Dims, Int32, Int32
-  ) -> Int32
-  private typealias ConvInit2 = @convention(c) (
-    Handle, Int32, Int32, Handle, Handle, Handle?, Handle, Dims, Dims, Dims
-  ) -> Int32
-  private typealias ConvDesc2 = @convention(c) (
-    UnsafeMutablePointer<Handle?>, Handle, Handle?, Handle, Handle?
-  ) -> Int32
-  private typealias ConvDesc3 = @convention(c) (
-    UnsafeMutablePointer<Handle?>, Handle, Int32, Int32, Handle, Handle, Handle?, Handle, Dims, Dims,
-    Dims, Dims, Handle?
-  ) -> Int32
+  private typealias DescCreate =
+    @convention(c) (
+      UnsafeMutablePointer<Handle?>, Int32, Dims, Int32, Int32
+    ) -> Int32
+  private typealias ConvInit2 =
+    @convention(c) (
+      Handle, Int32, Int32, Handle, Handle, Handle?, Handle, Dims, Dims, Dims
+    ) -> Int32
+  private typealias ConvDesc2 =
+    @convention(c) (
+      UnsafeMutablePointer<Handle?>, Handle, Handle?, Handle, Handle?
+    ) -> Int32
+  private typealias ConvDesc3 =
+    @convention(c) (
+      UnsafeMutablePointer<Handle?>, Handle, Int32, Int32, Handle, Handle, Handle?, Handle, Dims,
+      Dims,
+      Dims, Dims, Handle?
+    ) -> Int32
   private typealias QueryDesc = @convention(c) (Handle, Int32, Int32) -> Handle?
   private typealias DescSize = @convention(c) (Handle) -> Int
-  private typealias MemoryCreate = @convention(c) (
-    UnsafeMutablePointer<Handle?>, Handle, Handle, Handle
-  ) -> Int32
-  private typealias PrimitiveCreate = @convention(c) (UnsafeMutablePointer<Handle?>, Handle) -> Int32
+  private typealias MemoryCreate =
+    @convention(c) (
+      UnsafeMutablePointer<Handle?>, Handle, Handle, Handle
+    ) -> Int32
+  private typealias PrimitiveCreate =
+    @convention(c) (UnsafeMutablePointer<Handle?>, Handle) -> Int32
   private typealias Execute = @convention(c) (Handle, Handle, Int32, UnsafeRawPointer) -> Int32
   private typealias Wait = @convention(c) (Handle) -> Int32
 
@@ -166,7 +176,8 @@ final class OneDNN {
       "dnnl_convolution_forward_primitive_desc_create", as: ConvDesc3.self)
     {
       let code = make(
-        &made, engine, inference, automatic, src, weights, bias, dst, strides, zeros, pads, pads, nil)
+        &made, engine, inference, automatic, src, weights, bias, dst, strides, zeros, pads, pads,
+        nil)
       return code == 0 ? made : nil
     }
     // 5,976 bytes in version 2.6.
@@ -201,7 +212,8 @@ final class OneDNN {
     let (srcQuery, weightsQuery, dstQuery) = (Int32(129), Int32(131), Int32(133))
     var arguments: [Argument] = []
     for (number, what, index) in [
-      (Int32(1), srcQuery, Int32(0)), (33, weightsQuery, 0), (41, weightsQuery, 1), (17, dstQuery, 0),
+      (Int32(1), srcQuery, Int32(0)), (33, weightsQuery, 0), (41, weightsQuery, 1),
+      (17, dstQuery, 0),
     ] {
       guard let layout = query(chosen, what, index) else { return nil }
       // Written, so that each page is a page of its own.

@@ -36,7 +36,8 @@ enum ModelArgument {
     switch self {
     case .graph(let graph, let file):
       guard !training else {
-        throw ToolError("\(file) is a graph already; --training goes with a model's name or directory")
+        throw ToolError(
+          "\(file) is a graph already; --training goes with a model's name or directory")
       }
       return try ModelArgument.compile(graph, options)
     case .layers(let model, let architecture, let input, _):
@@ -67,7 +68,9 @@ enum ModelArgument {
     var written: Set<Int> = []
     for (index, parameter) in graph.parameters.enumerated() where parameter.role == .state {
       let type = graph.type(parameter.value)
-      if graph.outputs.contains(where: { $0.role == .assign(index) }) { written.insert(state.count) }
+      if graph.outputs.contains(where: { $0.role == .assign(index) }) {
+        written.insert(state.count)
+      }
       state.append((index, StateVariable(type, path: parameter.name)))
     }
     try StateBlock.allocate(state.map(\.variable), seed: options.seed)

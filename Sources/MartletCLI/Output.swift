@@ -56,7 +56,8 @@ func fixed(_ x: Double, _ digits: Int) -> String {
   var buffer = [CChar](repeating: 0, count: 400)
   let capacity = buffer.count
   let count = withVaList([Int32(digits), x]) { vsnprintf(&buffer, capacity, "%.*f", $0) }
-  return String(decoding: buffer.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  return String(
+    decoding: buffer.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
 /// `61,706`

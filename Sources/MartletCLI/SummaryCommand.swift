@@ -24,7 +24,8 @@ struct SummaryCommand: ParsableCommand {
         shape = row.output
         total += row.flops
         rows.append([
-          row.name, Shape(row.output).description, row.parameters > 0 ? grouped(row.parameters) : "",
+          row.name, Shape(row.output).description,
+          row.parameters > 0 ? grouped(row.parameters) : "",
           row.flops > 0 ? grouped(row.flops) : "",
         ])
       }

@@ -30,11 +30,13 @@ struct TrainCommand: ParsableCommand {
   var seed: UInt64 = 0
   @Option(help: ArgumentHelp("Threads; all processors if not given.", valueName: "n"))
   var threads: Int?
-  @Option(help: ArgumentHelp(
-    "mnist5k, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
+  @Option(
+    help: ArgumentHelp(
+      "mnist5k, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
   var data = "mnist5k"
-  @Option(help: ArgumentHelp(
-    "The model directory to write; MODEL.martlet if not given.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp(
+      "The model directory to write; MODEL.martlet if not given.", valueName: "dir"))
   var output: String?
 
   func validate() throws {
@@ -95,7 +97,8 @@ struct TrainCommand: ParsableCommand {
       trainer.model, architecture, inputShape: shape, mean: trainer.scaling.mean,
       deviation: trainer.scaling.deviation, classes: dataset.classNames, notes: notes, to: output)
     guard let accuracy else {
-      Output.line("interrupted after \(grouped(trainer.stepsDone)) steps; the model is in \(output)")
+      Output.line(
+        "interrupted after \(grouped(trainer.stepsDone)) steps; the model is in \(output)")
       throw ExitCode(130)
     }
     Output.line("trained in \(fixed(trainer.seconds, 1)) s; the model is in \(output)")
@@ -127,7 +130,8 @@ struct TrainCommand: ParsableCommand {
     Output.line(
       "compile  \(fixed(total, 1)) ms: "
         + stages.map { "\($0.0) \(fixed($0.1, 1))" }.joined(separator: ", ")
-        + "; \(report.tracedNodes) nodes → \(report.kernels) kernels, \(bytes(report.sourceBytes)) of C")
+        + "; \(report.tracedNodes) nodes → \(report.kernels) kernels, \(bytes(report.sourceBytes)) of C"
+    )
     Output.line(
       "memory   arena \(bytes(report.arenaBytes)) (lower bound \(bytes(report.arenaLowerBound))), "
         + "state \(bytes(report.stateBytes)), scratch \(bytes(report.scratchBytes)) a thread")

@@ -140,9 +140,12 @@ struct NameTable {
     if base.isEmpty { base = fallback }
     if base.first.map({ $0.isNumber }) == true { base = fallback + "_" + base }
     // Values are t0, t1, …; kernels k00_…; the runtime's names begin with mt.
-    let isNumbered = base.count > 1 && (base.first == "t" || base.first == "k")
+    let isNumbered =
+      base.count > 1 && (base.first == "t" || base.first == "k")
       && base.dropFirst().first.map({ $0.isNumber }) == true
-    if isNumbered || base.hasPrefix("mt_") || base.hasPrefix("mtm_") { base = fallback + "_" + base }
+    if isNumbered || base.hasPrefix("mt_") || base.hasPrefix("mtm_") {
+      base = fallback + "_" + base
+    }
     var name = base
     var count = 2
     while NameTable.reserved.contains(name) || !used.insert(name).inserted {

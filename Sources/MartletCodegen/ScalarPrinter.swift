@@ -90,8 +90,9 @@ struct ScalarPrinter {
       if isChunked {
         let chunk = program.chunkRows
         lines = ["for (long u = begin; u < end; ++u) {"]
-        lines.append("  const long stop = u * \(chunk) + \(chunk) < \(program.rows)"
-          + " ? u * \(chunk) + \(chunk) : \(program.rows);")
+        lines.append(
+          "  const long stop = u * \(chunk) + \(chunk) < \(program.rows)"
+            + " ? u * \(chunk) + \(chunk) : \(program.rows);")
         lines += fills.map { "  " + $0 }
         lines.append(
           "  for (long \(variable) = u * \(chunk); \(variable) < stop; ++\(variable)) {")
@@ -170,7 +171,9 @@ struct ScalarPrinter {
   private mutating func fillLines() -> [String] {
     var lines: [String] = []
     for instruction in program.instructions {
-      guard case .reduceColumn(let function, let buffer, _) = instruction.operation else { continue }
+      guard case .reduceColumn(let function, let buffer, _) = instruction.operation else {
+        continue
+      }
       usedBuffers.insert(buffer)
       let neutral = function.neutralText(instruction.dtype)
       lines.append(

@@ -239,7 +239,8 @@ private struct ScheduleEmitter {
       case .buffer(let buffer):
         let pointer = try pointer(buffer)
         parts.append(
-          pointer == "arena" ? "(void *)arena" : pointer.hasPrefix("a") ? "(void *)(\(pointer))" : pointer)
+          pointer == "arena"
+            ? "(void *)arena" : pointer.hasPrefix("a") ? "(void *)(\(pointer))" : pointer)
       case .integer(let value): parts.append("\(value)")
       }
     }

@@ -51,12 +51,13 @@ struct TileAllocation {
         $0 != output && lowering.program.mayAlias($0, output, lowering.aliasing)
       }
       let isRead = calls.indices.contains { other in
-        other != position && calls[other].arguments.contains {
-          switch $0 {
-          case .tile(let used), .element(let used): used == tile
-          default: false
+        other != position
+          && calls[other].arguments.contains {
+            switch $0 {
+            case .tile(let used), .element(let used): used == tile
+            default: false
+            }
           }
-        }
       }
       if !isShared && !isRead { calls[position].callee = streamed }
     }
@@ -110,7 +111,8 @@ struct TileAllocation {
         let place = definition[tile]
       else { continue }
       let readLater = lowering.calls.indices.contains { index in
-        guard order[index] > order[place] || (index == place && !lowering.calls[index].isElementwise)
+        guard
+          order[index] > order[place] || (index == place && !lowering.calls[index].isElementwise)
         else { return false }
         return lowering.calls[index].arguments.contains { argument in
           switch argument {

@@ -330,7 +330,8 @@ struct TileLowering {
       }
       return emit(
         "mt_\(fusedName)_\(dtype.suffix)", dtype, level,
-        arguments + [shape == .elements ? count : .rowsAndColumns], elementwise: shape != .rowResult)
+        arguments + [shape == .elements ? count : .rowsAndColumns], elementwise: shape != .rowResult
+      )
     }
   }
 

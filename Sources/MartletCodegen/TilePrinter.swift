@@ -189,7 +189,9 @@ private struct TilePrinter {
   private mutating func unitFills() -> String {
     var text = ""
     for instruction in program.instructions {
-      guard case .reduceColumn(let function, let buffer, _) = instruction.operation else { continue }
+      guard case .reduceColumn(let function, let buffer, _) = instruction.operation else {
+        continue
+      }
       let dtype = instruction.dtype
       let callee = "mt_fill_\(dtype.suffix)"
       symbols.insert(callee)

@@ -80,7 +80,8 @@ public struct IDXArray: Hashable, Sendable {
   ) throws(DataError) -> [UInt8] {
     var failure: DataError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      let window = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
+      let window = UnsafeMutableRawBufferPointer(
+        rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
       do throws(DataError) { filled = try fill(window) } catch { failure = error }
     }
     if let failure { throw failure }

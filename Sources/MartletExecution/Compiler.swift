@@ -60,7 +60,8 @@ package enum Compiler {
   /// Compiles a graph whose state parameters are bound to variables.
   package static func compile(
     _ traced: Graph, state: [(parameter: Int, variable: StateVariable)], written: Set<Int>,
-    bounds: [Value: Int] = [:], options: CompileOptions, report started: CompileReport = CompileReport()
+    bounds: [Value: Int] = [:], options: CompileOptions,
+    report started: CompileReport = CompileReport()
   ) throws -> Program {
     var report = started
     var dump = try Dump(options)
@@ -259,7 +260,9 @@ private struct Dump {
     directory = options.dumpDirectory
     if let directory, mkdir(directory, 0o777) != 0, errno != EEXIST {
       throw CompileError(
-        .option, "MARTLET_DUMP: cannot make the directory '\(directory)': \(String(cString: strerror(errno)))")
+        .option,
+        "MARTLET_DUMP: cannot make the directory '\(directory)': \(String(cString: strerror(errno)))"
+      )
     }
   }
 

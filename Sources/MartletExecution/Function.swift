@@ -146,7 +146,9 @@ public func compile(
 }
 
 /// Compiles a closure without inputs and runs it once: for trying things out.
-public func evaluate(options: CompileOptions? = nil, _ body: @escaping () throws -> Tensor) throws -> NDArray {
+public func evaluate(options: CompileOptions? = nil, _ body: @escaping () throws -> Tensor) throws
+  -> NDArray
+{
   let function = try Function(specs: [], options: options ?? CompileOptions(), isTraining: false) {
     _, _ in [(name: "result", tensor: try body())]
   }

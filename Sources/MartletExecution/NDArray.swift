@@ -142,7 +142,8 @@ public struct NDArray: @unchecked Sendable {
   public func elements<T: TensorElement>(as _: T.Type = T.self) throws(RunError) -> [T] {
     guard T.dtype == dtype else {
       throw RunError(
-        .mismatch, "the array is \(type), not \(T.dtype)", hint: "ask for its own dtype, or use doubles")
+        .mismatch, "the array is \(type), not \(T.dtype)",
+        hint: "ask for its own dtype, or use doubles")
     }
     return withUnsafeBytes { bytes in Array(bytes.bindMemory(to: T.self)) }
   }
@@ -203,7 +204,9 @@ extension HostArray {
   /// From dense bytes of the type.
   package init(bytes: UnsafeRawBufferPointer, _ type: TensorType) {
     func load<T>(_: T.Type) -> [T] {
-      (0..<type.count).map { bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self) }
+      (0..<type.count).map {
+        bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self)
+      }
     }
     switch type.dtype {
     case .float64: self.init(type, load(Double.self))

@@ -106,8 +106,10 @@ public struct CompileOptions: Sendable {
     }
   }
 
-  private static func unknown(_ option: String, _ value: String, _ expected: String) -> CompileError {
-    CompileError(.option, "\(option): unknown value '\(value)'", hint: "expected one of \(expected)")
+  private static func unknown(_ option: String, _ value: String, _ expected: String) -> CompileError
+  {
+    CompileError(
+      .option, "\(option): unknown value '\(value)'", hint: "expected one of \(expected)")
   }
 
   package static func environment(_ name: String) -> String? {

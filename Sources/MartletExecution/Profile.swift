@@ -54,7 +54,9 @@ public struct Profile: Sendable, CustomStringConvertible {
       intervals.append(
         Interval(
           kernel: timing.step, thread: Int(timing.part), begin: timing.begin, end: timing.end))
-      if timing.part == 0 { kernels[timing.step].seconds += Double(timing.end - timing.begin) / 1e9 }
+      if timing.part == 0 {
+        kernels[timing.step].seconds += Double(timing.end - timing.begin) / 1e9
+      }
     }
   }
 

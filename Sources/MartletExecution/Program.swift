@@ -44,9 +44,10 @@ public struct CompileReport: Hashable, Sendable {
 
 /// A compiled graph: immutable, and safe to share between threads. A ``Session`` runs it.
 public final class Program: Sendable {
-  package typealias Entry = @convention(c) (
-    OpaquePointer?, UnsafePointer<UnsafeMutableRawPointer?>, UnsafeMutableRawPointer?
-  ) -> Void
+  package typealias Entry =
+    @convention(c) (
+      OpaquePointer?, UnsafePointer<UnsafeMutableRawPointer?>, UnsafeMutableRawPointer?
+    ) -> Void
 
   package struct Argument: Sendable {
     var name: String

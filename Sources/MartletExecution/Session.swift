@@ -55,7 +55,10 @@ public final class Session {
       let bytes = program.lowered.schedule.arenaBytes
       let arena = try Memory(byteCount: bytes)
       guard let made = mt_context_create(Int32(count), program.report.scratchBytes) else {
-        throw RunError(.outOfMemory, "no memory for \(count) threads with \(program.report.scratchBytes) bytes of scratch each")
+        throw RunError(
+          .outOfMemory,
+          "no memory for \(count) threads with \(program.report.scratchBytes) bytes of scratch each"
+        )
       }
       context = made
       self.arena = arena
@@ -69,7 +72,8 @@ public final class Session {
         profile = Profile(program.lowered.schedule)
       }
     }
-    io = [UnsafeMutableRawPointer?](repeating: nil, count: max(1, program.lowered.schedule.boundCount))
+    io = [UnsafeMutableRawPointer?](
+      repeating: nil, count: max(1, program.lowered.schedule.boundCount))
     results = [Memory?](repeating: nil, count: program.results.count)
     scalars = try Memory(byteCount: 128)
     seedArgument = program.arguments.firstIndex { $0.name == "seed" }
@@ -141,7 +145,9 @@ public final class Session {
       throw RunError(
         .input, "the program takes \(callerArguments.count) inputs, got \(inputs.count)",
         at: program.options.name,
-        hint: "inputs: " + callerArguments.map { "\(program.arguments[$0].name) \(program.arguments[$0].type)" }.joined(separator: ", "))
+        hint: "inputs: "
+          + callerArguments.map { "\(program.arguments[$0].name) \(program.arguments[$0].type)" }
+          .joined(separator: ", "))
     }
     for position in callerInputs.indices {
       let type = inputs[position].type
@@ -312,7 +318,8 @@ public final class Session {
     }
     if let (index, value) = found {
       throw RunError(
-        .range, "input '\(argument.name)': \(value) at position \(index) is outside of 0 ..< \(bound)",
+        .range,
+        "input '\(argument.name)': \(value) at position \(index) is outside of 0 ..< \(bound)",
         at: program.options.name, hint: "labels and indices count from 0")
     }
   }
@@ -325,8 +332,10 @@ public final class Session {
     for output in program.graph.outputs {
       guard case .assign(let parameter) = output.role else { continue }
       written.append(
-        ("state '\(output.name)'", program.graph.type(output.value),
-         program.lowered.parameterSlots[parameter]))
+        (
+          "state '\(output.name)'", program.graph.type(output.value),
+          program.lowered.parameterSlots[parameter]
+        ))
     }
     for (name, type, slot) in written {
       let bytes = UnsafeRawBufferPointer(start: io[slot], count: type.byteCount)
@@ -353,16 +362,21 @@ public final class Session {
     let outputs: [HostArray]
     do {
       interpretedNonFinite = nil
-      outputs = try Interpreter().run(graph, inputs, observe: checks ? { operation, scope, results in
-        guard self.interpretedNonFinite == nil else { return }
-        for result in results where result.dtype.isFloatingPoint {
-          guard let position = result.doubles.firstIndex(where: { !$0.isFinite }) else { continue }
-          self.interpretedNonFinite =
-            "first in \(scope.isEmpty ? operation : scope + "/" + operation): "
-            + "\(result.double(at: position)) at position \(position)"
-          return
-        }
-      } : nil)
+      outputs = try Interpreter().run(
+        graph, inputs,
+        observe: checks
+          ? { operation, scope, results in
+            guard self.interpretedNonFinite == nil else { return }
+            for result in results where result.dtype.isFloatingPoint {
+              guard let position = result.doubles.firstIndex(where: { !$0.isFinite }) else {
+                continue
+              }
+              self.interpretedNonFinite =
+                "first in \(scope.isEmpty ? operation : scope + "/" + operation): "
+                + "\(result.double(at: position)) at position \(position)"
+              return
+            }
+          } : nil)
     } catch {
       throw RunError(.check, "the interpreter refused a node: \(error)")
     }

@@ -60,7 +60,8 @@ package struct HostArray: Sendable {
   package var doubles: [Double] {
     switch storage {
     case .float(let x): x
-    case .integer(let x): dtype == .uint64 ? x.map { Double(UInt64(bitPattern: $0)) } : x.map(Double.init)
+    case .integer(let x):
+      dtype == .uint64 ? x.map { Double(UInt64(bitPattern: $0)) } : x.map(Double.init)
     case .shared(let x): x.map { $0 }
     }
   }

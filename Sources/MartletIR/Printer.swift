@@ -180,7 +180,8 @@ private struct Printer {
       var item = name(parameter.value, numbers)
       item += parameter.role == .state ? ": state " : ": "
       // A parameter out of range has no type; the verifier reports it, printing must not trap.
-      item += graph.values.indices.contains(parameter.value.id)
+      item +=
+        graph.values.indices.contains(parameter.value.id)
         ? graph.type(parameter.value).description : "?"
       if !parameter.name.isEmpty { item += " " + IRText.quoted(parameter.name) }
       return item

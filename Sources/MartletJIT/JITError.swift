@@ -64,7 +64,9 @@ package struct JITError: Error, Sendable {
   }
 
   /// The error for a compiler that refused `body`, from what it wrote about it.
-  static func compileFailed(_ compilerText: String, of body: String, by compiler: String) -> JITError {
+  static func compileFailed(_ compilerText: String, of body: String, by compiler: String)
+    -> JITError
+  {
     let errors = compilerText.split(separator: "\n").filter { $0.contains("error:") }
     let numbers = errors.compactMap { lineNumber(in: $0) }
     return JITError(
@@ -87,7 +89,8 @@ package struct JITError: Error, Sendable {
     wanted = wanted.prefix(3).sorted()
     var found: [Line] = []
     var function: String?
-    for (index, line) in body.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in body.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
       if let name = definedFunction(on: line) { function = name }
       if wanted.contains(index + 1) {
         found.append(Line(number: index + 1, text: String(line), function: function))

@@ -89,7 +89,8 @@ package enum SystemCompiler {
       let refused = reason[...].firstRange(ofText: "map segment") != nil
       throw JITError(
         refused ? .executableMemoryRefused : .fileSystem, "dlopen: \(reason)",
-        hint: refused ? "set TMPDIR to a folder that allows code, or MARTLET_BACKEND=interpreter" : nil)
+        hint: refused
+          ? "set TMPDIR to a folder that allows code, or MARTLET_BACKEND=interpreter" : nil)
     }
     let code = MachineCode(.library(handle), backend: .cc, byteCount: bytes)
     typealias Bind = @convention(c) (UnsafePointer<UnsafeMutableRawPointer?>?) -> Void

@@ -21,7 +21,9 @@ public struct Initializer: Sendable {
   package let kind: Kind
 
   /// Every element the same.
-  public static func constant(_ value: Double) -> Initializer { Initializer(kind: .constant(value)) }
+  public static func constant(_ value: Double) -> Initializer {
+    Initializer(kind: .constant(value))
+  }
   /// Zeros.
   public static var zeros: Initializer { constant(0) }
   /// Ones.
@@ -132,7 +134,8 @@ public struct Initializer: Sendable {
     let stream = Initializer.hash(path)
     let count = type.count
     func uniforms(_ low: Double, _ high: Double) -> HostArray {
-      HostArray(type, (0..<count).map { low + (high - low) * Initializer.uniform(seed, stream, $0) })
+      HostArray(
+        type, (0..<count).map { low + (high - low) * Initializer.uniform(seed, stream, $0) })
     }
     func normals(_ mean: Double, _ deviation: Double) -> HostArray {
       HostArray(type, (0..<count).map { mean + deviation * Initializer.normal(seed, stream, $0) })

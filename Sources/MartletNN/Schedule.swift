@@ -48,7 +48,8 @@ public struct Schedule: Sendable {
     }
   }
   /// From `start` to `end` in equal steps over a time, then constant.
-  public static func linear(from start: Double = 1, to end: Double = 0, over time: Int) -> Schedule {
+  public static func linear(from start: Double = 1, to end: Double = 0, over time: Int) -> Schedule
+  {
     Schedule { start + (end - start) * progress($0, time) }
   }
   /// `end + (1 − end)(1 − t/T)^power` until T, then constant.

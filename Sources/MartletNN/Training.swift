@@ -94,7 +94,8 @@ public final class TrainingStep {
   /// One step on a batch. `learningRate` is an input: changing it recompiles nothing.
   ///
   /// A batch of another size runs a program of its own on the same state (see `resized(batch:)`).
-  public func callAsFunction(_ inputs: NDArray..., learningRate: Double? = nil) throws -> StepResult {
+  public func callAsFunction(_ inputs: NDArray..., learningRate: Double? = nil) throws -> StepResult
+  {
     try run(inputs, learningRate: learningRate)
   }
 
@@ -132,7 +133,8 @@ public final class TrainingStep {
   /// The step for another batch size, on the same state; compiled on first use, then kept.
   public func resized(batch: Int) throws -> TrainingStep {
     guard batch > 0 else {
-      throw RunError(.input, "an empty batch", at: "training", hint: "a batch needs at least one sample")
+      throw RunError(
+        .input, "an empty batch", at: "training", hint: "a batch needs at least one sample")
     }
     let made = try function.resized(batch: batch)
     if made === function { return self }
@@ -190,9 +192,11 @@ public func compile(
   _ second: TensorSpec, options: CompileOptions? = nil,
   _ body: @escaping (Tensor, Tensor) throws -> Tensor
 ) throws -> TrainingStep {
-  try compile(training: model, with: optimizer, first, second, options: options, auxiliary: {
-    (try body($0[0], $0[1]), [:])
-  })
+  try compile(
+    training: model, with: optimizer, first, second, options: options,
+    auxiliary: {
+      (try body($0[0], $0[1]), [:])
+    })
 }
 
 /// Compiles a training step of one input and its labels, with auxiliary outputs by name.
@@ -201,7 +205,9 @@ public func compile(
   _ second: TensorSpec, options: CompileOptions? = nil,
   _ body: @escaping (Tensor, Tensor) throws -> (Tensor, [String: Tensor])
 ) throws -> TrainingStep {
-  try compile(training: model, with: optimizer, first, second, options: options, auxiliary: {
-    try body($0[0], $0[1])
-  })
+  try compile(
+    training: model, with: optimizer, first, second, options: options,
+    auxiliary: {
+      try body($0[0], $0[1])
+    })
 }

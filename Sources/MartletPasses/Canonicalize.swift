@@ -33,7 +33,8 @@ package struct Canonicalize: Pass {
     while hasCalls(graph), depth < 64 {
       depth += 1
       graph = GraphRewriter.run(graph) { rewriter, node in
-        guard let op = node.op as? any Op, case .inlined = op.lowering, let body = node.regions.first
+        guard let op = node.op as? any Op, case .inlined = op.lowering,
+          let body = node.regions.first
         else { return nil }
         var map: [Value: Value] = [:]
         for (parameter, operand) in zip(body.parameters, node.operands) {
@@ -76,7 +77,8 @@ package struct Canonicalize: Pass {
     // transpose (transpose x) → transpose x
     Rule("transpose-of-transpose", on: Transpose.self) { node, g in
       guard let op = node.op as? Transpose,
-        let (definition, inner) = g.definition(node.operands[0]), let first = definition as? Transpose
+        let (definition, inner) = g.definition(node.operands[0]),
+        let first = definition as? Transpose
       else { return nil }
       return g.emit(Transpose(op.permutation.map { first.permutation[$0] }), inner, node.location)
         .map { [$0] }
@@ -84,10 +86,12 @@ package struct Canonicalize: Pass {
     // broadcast (broadcast x) → broadcast x
     Rule("broadcast-of-broadcast", on: Broadcast.self) { node, g in
       guard let op = node.op as? Broadcast,
-        let (definition, inner) = g.definition(node.operands[0]), let first = definition as? Broadcast
+        let (definition, inner) = g.definition(node.operands[0]),
+        let first = definition as? Broadcast
       else { return nil }
       return g.emit(
-        Broadcast(shape: Shape(op.shape), axes: first.axes.map { op.axes[$0] }), inner, node.location
+        Broadcast(shape: Shape(op.shape), axes: first.axes.map { op.axes[$0] }), inner,
+        node.location
       ).map { [$0] }
     },
     // broadcast (reshape x), where the reshape only adds or drops unit axes → broadcast x
@@ -106,7 +110,9 @@ package struct Canonicalize: Pass {
         cursor += 1
       }
       guard cursor == source.rank else { return nil }
-      return g.emit(Broadcast(shape: Shape(op.shape), axes: axes), inner, node.location).map { [$0] }
+      return g.emit(Broadcast(shape: Shape(op.shape), axes: axes), inner, node.location).map {
+        [$0]
+      }
     },
     // transpose or reshape of a splat → the splat in the new shape
     Rule("view-of-splat", on: Reshape.self, Transpose.self) { node, g in

@@ -41,13 +41,16 @@ package struct ConstantFolding: Pass {
   }
 
   /// A sum (product, …) over no elements is the neutral element.
-  static let emptyReduction = Rule("empty-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self) { node, g in
+  static let emptyReduction = Rule(
+    "empty-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self
+  ) { node, g in
     guard case .reduction = node.op.lowering,
       g.type(node.operands[0]).count == 0, node.types[0].count > 0
     else { return nil }
     let type = node.types[0]
-    guard let neutral = try? node.op.evaluate(
-      [HostArray(g.type(node.operands[0]), [Double]())], [])[0].splatValue
+    guard
+      let neutral = try? node.op.evaluate(
+        [HostArray(g.type(node.operands[0]), [Double]())], [])[0].splatValue
     else { return nil }
     return g.constant(neutral, type, node.location).map { [$0] }
   }

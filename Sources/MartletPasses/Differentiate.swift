@@ -65,7 +65,8 @@ package func vectorJacobianProduct(
     }
     guard node.operands.contains(where: { depends[$0.id] }) else { continue }
     guard let op = node.op as? any Op else { continue }
-    trace.scopes.append(node.location.scope.isEmpty ? "gradient" : "gradient/" + node.location.scope)
+    trace.scopes.append(
+      node.location.scope.isEmpty ? "gradient" : "gradient/" + node.location.scope)
     defer { trace.scopes.removeLast() }
     switch op.gradient {
     case .none(let reason):

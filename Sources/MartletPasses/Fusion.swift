@@ -221,7 +221,9 @@ package struct Fusion {
         guard let group = joinable(operand, count: count, for: index) else { continue }
         if !candidates.contains(group) { candidates.append(group) }
       }
-      if candidates.isEmpty, late[index] == nil { candidates = siblings(node, count: count, cols: nil, for: index) }
+      if candidates.isEmpty, late[index] == nil {
+        candidates = siblings(node, count: count, cols: nil, for: index)
+      }
     }
     join(index, candidates: candidates, count: count, cols: nil)
   }
@@ -234,7 +236,9 @@ package struct Fusion {
     let isTrailing = axes.sorted() == Array((operand.shape.rank - axes.count)..<operand.shape.rank)
     let isLeading = axes.sorted() == Array(0..<axes.count)
     let isArgument = if case .argReduction = views.lowerings[index] { true } else { false }
-    if isTrailing, reduced > Fusion.maxRow, !isArgument, reduced == count || reduced % Fusion.block == 0 {
+    if isTrailing, reduced > Fusion.maxRow, !isArgument,
+      reduced == count || reduced % Fusion.block == 0
+    {
       // Cut into blocks; elementwise work on the operand stays in the group.
       var candidates: [Int] = []
       if enabled, reduced == count,
@@ -463,7 +467,8 @@ package struct Fusion {
       !depends(from, on: to), !depends(to, on: from),
       // Column sums cannot join a contraction: its epilogue sees rows in no fixed chunks.
       b.kind == .kernel
-        || (b.kind == .contraction && !a.members.contains { terminal.contains(graph.nodes[$0].result) }
+        || (b.kind == .contraction
+          && !a.members.contains { terminal.contains(graph.nodes[$0].result) }
           && (a.cols == nil || a.cols == b.cols))
     else { return false }
     groups[to]?.members = (a.members + b.members).sorted()
@@ -496,7 +501,8 @@ package struct Fusion {
     groups[id]?.maxNode = index
     for operand in graph.nodes[index].operands {
       let source = views[operand, graph]
-      if let definition = graph.values[source.value.id].node, let producer = groupOfNode[definition] {
+      if let definition = graph.values[source.value.id].node, let producer = groupOfNode[definition]
+      {
         if producer == id { continue }
         dependences.connect(producer, before: id)
       }

@@ -41,14 +41,17 @@ extension Fusion {
   /// The one other kernel that reads a node, in place; nil if there are more readers.
   private mutating func target(of index: Int, _ from: Int, _ readersOf: [[Int]]) -> Int? {
     let result = graph.nodes[index].result
-    guard case .elementwise = views.lowerings[index], groups[from]?.members.first != index
-      || groups[from]?.kind == .kernel, !inMemory.contains(result), !terminal.contains(result),
+    guard case .elementwise = views.lowerings[index],
+      groups[from]?.members.first != index
+        || groups[from]?.kind == .kernel, !inMemory.contains(result), !terminal.contains(result),
       let group = groups[from], graph.type(result).count == group.count,
       !readersOf[result.id].isEmpty
     else { return nil }
     var found: Int?
     for reader in readersOf[result.id] {
-      guard let to = groupOfNode[reader], to != from, found == nil || found == to else { return nil }
+      guard let to = groupOfNode[reader], to != from, found == nil || found == to else {
+        return nil
+      }
       found = to
     }
     guard let to = found, let other = groups[to], other.kind == .kernel,
@@ -119,7 +122,8 @@ extension Fusion {
         }
         if !reads(to, but: []) { change += bytes }
         if let definition, groupOfNode[definition] == from {
-          let isStored = inMemory.contains(leaf)
+          let isStored =
+            inMemory.contains(leaf)
             || readersOf[leaf.id].contains { groupOfNode[$0] != from }
           if !isStored { change += bytes }
         } else if !reads(from, but: cone) {

@@ -85,7 +85,8 @@ package struct KernelBuilder {
     let info = plan.groups[group]
     let cols = info.cols ?? KernelBuilder.chooseCols(graph, plan, group)
     self.cols = max(1, cols)
-    rows = info.kind == .blocked
+    rows =
+      info.kind == .blocked
       ? (info.count + self.cols - 1) / self.cols : info.count / self.cols
     program = TileProgram(rows: rows, cols: self.cols)
   }
@@ -98,7 +99,9 @@ package struct KernelBuilder {
     for member in info.members {
       for operand in graph.nodes[member].operands {
         let source = plan.views[operand, graph]
-        if let node = graph.values[source.value.id].node, plan.groupOfNode[node] == group { continue }
+        if let node = graph.values[source.value.id].node, plan.groupOfNode[node] == group {
+          continue
+        }
         let c = source.map.collapsed
         guard c.dims.count == 2, c.offset == 0, c.dims[0] * c.dims[1] == info.count,
           c.strides == [0, 1] || c.strides == [1, 0], (2...4096).contains(c.dims[1])
@@ -202,7 +205,9 @@ package struct KernelBuilder {
       var map = makeMap(graph.type(node.operands[0]), type)
       let axes = map.sourceDims.indices.map { [$0] }
       var source = plan.views[node.operands[0], graph].value
-      if let found = plan.views.strides(of: node.operands[0], graph, groups: axes), found.offset == 0 {
+      if let found = plan.views.strides(of: node.operands[0], graph, groups: axes),
+        found.offset == 0
+      {
         map.strides = found.strides
       } else {
         source = denseCopy(node.operands[0])

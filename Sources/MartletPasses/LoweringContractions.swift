@@ -64,7 +64,8 @@ extension Lowering {
     var writes: [Int]
     var launch: Schedule.Launch?
     if let epilogue {
-      raw = stored.contains(node.result)
+      raw =
+        stored.contains(node.result)
         ? buffer(.value(node.result)) : rawBuffer(node.result, epilogue)
       writes = [raw]
       var buffers: [Int] = []
@@ -129,7 +130,8 @@ extension Lowering {
     let order = groups.flatMap { $0 }
     let own = shape.strides
     let inOrder = groups.allSatisfy { group in
-      IndexMap(dims: group.map { shape[$0] }, strides: group.map { own[$0] }).collapsed.dims.count <= 1
+      IndexMap(dims: group.map { shape[$0] }, strides: group.map { own[$0] }).collapsed.dims.count
+        <= 1
     }
     if inOrder {
       return (

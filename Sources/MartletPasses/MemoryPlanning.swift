@@ -133,7 +133,9 @@ package struct MemoryPlanning {
     }
     var pairs: [(Int, Int)] = []
     for (output, description) in program.buffers.enumerated() where description.role == .output {
-      guard let written = level[output] ?? nil, written == .full || written == .row else { continue }
+      guard let written = level[output] ?? nil, written == .full || written == .row else {
+        continue
+      }
       for (input, other) in program.buffers.enumerated() where other.role == .input {
         guard let read = level[input] ?? nil, read == written,
           other.dtype.byteCount == description.dtype.byteCount

@@ -122,7 +122,8 @@ package struct Rematerialization {
     let lastRead = readersOf.map { $0.reduce(-1) { max($0, step($1)) } }
 
     var candidates: [Candidate] = []
-    for value in lowering.stored where !refused.contains(value) && !lowering.leaving.contains(value) {
+    for value in lowering.stored where !refused.contains(value) && !lowering.leaving.contains(value)
+    {
       guard let node = graph.values[value.id].node, lowering.plan.groupOfNode[node] != nil,
         let buffer = lowering.bufferOf[.value(value)],
         case .arena = lowering.out.schedule.buffers[buffer].storage
@@ -153,7 +154,8 @@ package struct Rematerialization {
       // What is copied now must not rest on what is let go of now.
       let operands = candidate.chain.flatMap { graph.nodes[$0].operands }
         .map { lowering.plan.views.source($0) }
-      let isApart = !operands.contains(where: values.contains) && chain.isDisjoint(with: candidate.readers)
+      let isApart =
+        !operands.contains(where: values.contains) && chain.isDisjoint(with: candidate.readers)
         && candidate.chain.isDisjoint(with: readers)
       guard isApart else { continue }
       chain.formUnion(candidate.chain)
@@ -187,7 +189,8 @@ package struct Rematerialization {
         guard contractions else { return nil }
         cost += 2 * graph.type(graph.nodes[next].operands[0]).count
       case .contraction where contractions:
-        let inner = graph.type(graph.nodes[next].operands[1]).count
+        let inner =
+          graph.type(graph.nodes[next].operands[1]).count
           / max(1, graph.type(graph.nodes[next].result).shape.dimensions.last ?? 1)
         cost += count * max(1, inner)
       case .call where contractions: cost += 16 * count
@@ -198,7 +201,8 @@ package struct Rematerialization {
         guard let definition = graph.values[source.id].node,
           !lowering.plan.cloned.contains(definition), !chain.contains(definition)
         else { continue }
-        let isThere = lowering.stored.contains(source)
+        let isThere =
+          lowering.stored.contains(source)
           && (lastRead[source.id] >= step || graph.type(source).byteCount * 8 <= bytes)
         if !isThere { stack.append(definition) }
       }

@@ -21,7 +21,9 @@ package struct RewriteContext {
 
   /// The operation that defines a value, and its operands; nil for parameters.
   package func definition(_ value: Value) -> (op: any Op, operands: [Value])? {
-    guard let node = rewriter.graph.definition(value), let op = node.op as? any Op else { return nil }
+    guard let node = rewriter.graph.definition(value), let op = node.op as? any Op else {
+      return nil
+    }
     return (op, node.operands)
   }
 
@@ -50,7 +52,9 @@ package struct RewriteContext {
   }
 
   /// Appends a node; nil when the types do not fit, which no rule should meet.
-  package mutating func emit(_ op: any Op, _ operands: [Value], _ location: SourceLocation) -> Value? {
+  package mutating func emit(_ op: any Op, _ operands: [Value], _ location: SourceLocation)
+    -> Value?
+  {
     guard let results = try? rewriter.graph.append(op, operands, location: location) else {
       return nil
     }
@@ -58,13 +62,17 @@ package struct RewriteContext {
   }
 
   /// A constant of a type: a scalar literal, broadcast.
-  package mutating func constant(_ scalar: HostArray, _ type: TensorType, _ location: SourceLocation) -> Value? {
+  package mutating func constant(
+    _ scalar: HostArray, _ type: TensorType, _ location: SourceLocation
+  ) -> Value? {
     guard let value = emit(Constant(scalar), [], location) else { return nil }
     if type.shape.rank == 0 { return value }
     return emit(Broadcast(shape: type.shape, axes: []), [value], location)
   }
 
-  package mutating func constant(_ number: Double, like type: TensorType, _ location: SourceLocation) -> Value? {
+  package mutating func constant(
+    _ number: Double, like type: TensorType, _ location: SourceLocation
+  ) -> Value? {
     constant(HostArray(TensorType(type.dtype, []), [number]), type, location)
   }
 }
@@ -111,7 +119,9 @@ package func rewrite(
             zip(replacement, match.types).allSatisfy({ context.type($0) == $1 })
           else { continue }
           passContext.observeRule?(rule.name, node.op.name)
-          for (old, new) in zip(node.results, replacement) { context.rewriter.replace(old, with: new) }
+          for (old, new) in zip(node.results, replacement) {
+            context.rewriter.replace(old, with: new)
+          }
           changed = true
           continue nodes
         }

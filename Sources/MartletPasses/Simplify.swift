@@ -20,7 +20,9 @@ package struct Simplify: Pass {
   package static let rules: [Rule] = [
     // x * 1 → x,  x / 1 → x
     Rule("times-one", on: Multiply.self, Divide.self) { node, g in
-      guard node.op is Multiply || node.op is Divide, g.isSplat(node.operands[1], 1) else { return nil }
+      guard node.op is Multiply || node.op is Divide, g.isSplat(node.operands[1], 1) else {
+        return nil
+      }
       return [node.operands[0]]
     },
     // x * -1 → negate x
@@ -32,7 +34,9 @@ package struct Simplify: Pass {
     },
     // x + 0 → x,  x - 0 → x
     Rule("plus-zero", on: Add.self, Subtract.self) { node, g in
-      guard node.op is Add || node.op is Subtract, g.isSplat(node.operands[1], 0) else { return nil }
+      guard node.op is Add || node.op is Subtract, g.isSplat(node.operands[1], 0) else {
+        return nil
+      }
       return [node.operands[0]]
     },
     // 0 + x → x
@@ -47,7 +51,8 @@ package struct Simplify: Pass {
     },
     // integer x * 0 → 0 (for floats 0 · NaN is NaN)
     Rule("integer-times-zero", on: Multiply.self) { node, g in
-      guard node.op is Multiply, node.types[0].dtype.isInteger, g.isSplat(node.operands[1], 0) else {
+      guard node.op is Multiply, node.types[0].dtype.isInteger, g.isSplat(node.operands[1], 0)
+      else {
         return nil
       }
       return [node.operands[1]]
@@ -111,7 +116,8 @@ package struct Simplify: Pass {
       return [node.operands[0]]
     },
     // a reduction over axes of extent 1 only moves elements
-    Rule("unit-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self) { node, g in
+    Rule("unit-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self) {
+      node, g in
       guard case .reduction(_, let axes) = node.op.lowering else { return nil }
       let shape = g.type(node.operands[0]).shape
       guard axes.allSatisfy({ shape[$0] == 1 }) else { return nil }

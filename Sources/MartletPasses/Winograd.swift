@@ -20,8 +20,8 @@ package struct Winograd {
     guard inTraining || !trains else { return }
     for index in schedule.steps.indices {
       guard
-        case .call("mt_conv2d_f32", let arguments, let epilogue, let takesEpilogue)
-          = schedule.steps[index].work,
+        case .call("mt_conv2d_f32", let arguments, let epilogue, let takesEpilogue) =
+          schedule.steps[index].work,
         case .table(let table)? = arguments.first, suits(table)
       else { continue }
       schedule.steps[index].work = .call(

@@ -105,9 +105,11 @@ import Testing
   }
 
   @Test func anInnerValueWithAnotherUseStays() {
-    #expect(fused({ p, v, s in
-      p.binary(.add, p.binary(.mul, v[0], v[1]), v[2])
-    }, extraUse: true) == [])
+    #expect(
+      fused(
+        { p, v, s in
+          p.binary(.add, p.binary(.mul, v[0], v[1]), v[2])
+        }, extraUse: true) == [])
     // x·y + x·y: the product would disappear from one place only.
     #expect(
       fused { p, v, s in

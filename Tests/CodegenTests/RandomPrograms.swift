@@ -119,8 +119,10 @@ struct RandomKernel {
     let labels = ["x", "w/b", "hidden/0", "", "float", "été", "t1", "n", "x"]
     let index = program.addBuffer(.init(dtype, role, label: dice.pick(labels)))
     counts.append(count)
-    contents.append(role == .output ? Memory(byteCount: count * dtype.byteCount).bytes
-      : data(dtype, count))
+    contents.append(
+      role == .output
+        ? Memory(byteCount: count * dtype.byteCount).bytes
+        : data(dtype, count))
     return index
   }
 

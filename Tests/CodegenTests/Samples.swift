@@ -88,7 +88,8 @@ enum Samples {
     let transposed = IndexMap(dims: [6, 4], strides: [1, 6], offset: 2)
     let v = p.append(.load(buffer: x, .view(transposed)), .float32, .full)
     let fill = p.literal(-1)
-    let pad = PadMap(dims: [6, 4], sourceDims: [2, 4], strides: [4, 1], low: [1, 0], interior: [2, 0])
+    let pad = PadMap(
+      dims: [6, 4], sourceDims: [2, 4], strides: [4, 1], low: [1, 0], interior: [2, 0])
     let padded = p.append(.load(buffer: small, .pad(pad, fill: fill)), .float32, .full)
     p.store(y, p.binary(.sub, v, padded))
     return p

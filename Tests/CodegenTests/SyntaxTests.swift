@@ -86,7 +86,9 @@ import Testing
     #expect(program.source.contains("mt_parallel_segments(cx, k00_kernel_0, 2,"))
     #expect(program.source.contains("k01_kernel_1, p7)"))
     #expect(program.symbols.contains("mt_gemm_f32"))
-    #expect(program.source == (try emit(schedule(), form: form, options: options, prototypes: prototypes).source))
+    #expect(
+      program.source
+        == (try emit(schedule(), form: form, options: options, prototypes: prototypes).source))
   }
 
   @Test(.enabled(if: SyntaxTests.gcc != nil), arguments: EmissionForm.allCases)

@@ -65,24 +65,25 @@ import Testing
     #expect(set.classCount == 5)
   }
 
-  @Test(arguments: [
-    ("train-images-idx3-ubyte", nil, .notFound, "lacks a file"),
-    ("train-images-idx3-ubyte", [], .truncated, "too short"),
-    ("train-images-idx3-ubyte", idx([2, 2, 3], Array(0..<11)), .truncated, "truncated"),
-    ("train-images-idx3-ubyte", idx([2, 2, 3], Array(0..<13)), .wrongFormat, "bytes follow"),
-    ("train-images-idx3-ubyte", Array(idx([2, 2, 3], []).dropLast()), .truncated, "its header"),
-    ("train-images-idx3-ubyte", idx([2], [0, 4]), .mismatch, "number of axes"),
-    ("train-images-idx3-ubyte", idx([2, 2, 3], Array(0..<12), type: 0x0d), .unsupported, "type"),
-    ("train-images-idx3-ubyte", Array("<!DOCTYPE html>".utf8), .wrongFormat, "not an IDX"),
-    ("train-images-idx3-ubyte", idx([0xffff_ffff, 0xffff_ffff, 9], [1]), .tooLarge, "absurd"),
-    ("train-images-idx3-ubyte", idx([0xffff_ffff, 784, 1], [1]), .truncated, "truncated"),
-    ("train-images-idx3-ubyte", idx([3, 2, 2], Array(0..<12)), .mismatch, "differ in number"),
-    ("train-images-idx3-ubyte", idx([2, 3, 2], Array(0..<12)), .mismatch, "differ in size"),
-    ("train-images-idx3-ubyte", idx([2, 0, 3], []), .mismatch, "differ in size"),
-    ("t10k-labels-idx1-ubyte", idx([1], [5]), .outOfRange, "label is out of range"),
-    ("t10k-labels-idx1-ubyte", idx([1, 2, 3], Array(0..<6)), .mismatch, "number of axes"),
-    ("t10k-labels-idx1-ubyte", idx([0], []), .mismatch, "differ in number"),
-  ] as [(String, [UInt8]?, DataError.Code, String)])
+  @Test(
+    arguments: [
+      ("train-images-idx3-ubyte", nil, .notFound, "lacks a file"),
+      ("train-images-idx3-ubyte", [], .truncated, "too short"),
+      ("train-images-idx3-ubyte", idx([2, 2, 3], Array(0..<11)), .truncated, "truncated"),
+      ("train-images-idx3-ubyte", idx([2, 2, 3], Array(0..<13)), .wrongFormat, "bytes follow"),
+      ("train-images-idx3-ubyte", Array(idx([2, 2, 3], []).dropLast()), .truncated, "its header"),
+      ("train-images-idx3-ubyte", idx([2], [0, 4]), .mismatch, "number of axes"),
+      ("train-images-idx3-ubyte", idx([2, 2, 3], Array(0..<12), type: 0x0d), .unsupported, "type"),
+      ("train-images-idx3-ubyte", Array("<!DOCTYPE html>".utf8), .wrongFormat, "not an IDX"),
+      ("train-images-idx3-ubyte", idx([0xffff_ffff, 0xffff_ffff, 9], [1]), .tooLarge, "absurd"),
+      ("train-images-idx3-ubyte", idx([0xffff_ffff, 784, 1], [1]), .truncated, "truncated"),
+      ("train-images-idx3-ubyte", idx([3, 2, 2], Array(0..<12)), .mismatch, "differ in number"),
+      ("train-images-idx3-ubyte", idx([2, 3, 2], Array(0..<12)), .mismatch, "differ in size"),
+      ("train-images-idx3-ubyte", idx([2, 0, 3], []), .mismatch, "differ in size"),
+      ("t10k-labels-idx1-ubyte", idx([1], [5]), .outOfRange, "label is out of range"),
+      ("t10k-labels-idx1-ubyte", idx([1, 2, 3], Array(0..<6)), .mismatch, "number of axes"),
+      ("t10k-labels-idx1-ubyte", idx([0], []), .mismatch, "differ in number"),
+    ] as [(String, [UInt8]?, DataError.Code, String)])
   func refuses(_ name: String, _ bytes: [UInt8]?, _ code: DataError.Code, _ what: String) throws {
     let folder = try folder(name, bytes)
     let error = dataError(code) { _ = try Dataset(directory: folder.path) }
@@ -101,7 +102,9 @@ import Testing
         test: Dataset.Split(images: Array(0..<6), labels: [-1], height: 2, width: 3),
         classNames: ["a"])
     }
-    _ = dataError(.mismatch) { _ = try Dataset.Split(images: [1], labels: [0], height: 2, width: 3) }
+    _ = dataError(.mismatch) {
+      _ = try Dataset.Split(images: [1], labels: [0], height: 2, width: 3)
+    }
     _ = dataError(.tooLarge) {
       _ = try Dataset.Split(images: [], labels: [0], height: .max, width: 3)
     }

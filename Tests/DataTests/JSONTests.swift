@@ -16,8 +16,10 @@ import Testing
         == .object([
           .init(
             "a",
-            .array([.integer(1), .integer(-2), .number(350), .integer(0), .bool(true),
-              .bool(false), .null])),
+            .array([
+              .integer(1), .integer(-2), .number(350), .integer(0), .bool(true),
+              .bool(false), .null,
+            ])),
           .init("b\n", .string("xé🐦/")),
           .init("", .object([])),
         ]))
@@ -37,7 +39,9 @@ import Testing
   }
 
   @Test func refusesBadUTF8() {
-    for bytes: [UInt8] in [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0xf5, 0x80, 0x80, 0x80]] {
+    for bytes: [UInt8] in [
+      [0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0xf5, 0x80, 0x80, 0x80],
+    ] {
       _ = dataError(.wrongFormat) {
         _ = try JSONValue(parsing: [0x22] + bytes + [0x22], file: "test")
       }

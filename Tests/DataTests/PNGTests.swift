@@ -20,7 +20,9 @@ import Testing
 
   // Written by libpng's own tools and by Python, see scripts/make-png-fixtures.py: a ramp
   // 0, 17, 34 … 255 of 16 × 1 pixels.
-  @Test(arguments: ["gray1", "gray2", "gray4", "gray8", "gray16", "palette8", "rgb8", "rgb16", "interlaced"])
+  @Test(arguments: [
+    "gray1", "gray2", "gray4", "gray8", "gray16", "palette8", "rgb8", "rgb16", "interlaced",
+  ])
   func readsEveryDepth(_ name: String) throws {
     let png = try PixelImage(pngData: fixture("\(name).png"), location: name)
     #expect([png.width, png.height] == [16, 1])

@@ -59,7 +59,8 @@ import Testing
       NamedArray("steps", try NDArray(scalar: Int64.min)),
     ]
     for extra in 0..<9 {
-      let padding = NamedArray(String(repeating: "n", count: extra + 1), try NDArray([1] as [UInt8]))
+      let padding = NamedArray(
+        String(repeating: "n", count: extra + 1), try NDArray([1] as [UInt8]))
       try Safetensors.save(weights + [padding], to: path)
       let file = try FileSystem.read(path, limit: 1 << 20)
       #expect(file[0] % 8 == 0 && file[1...7].allSatisfy { $0 == 0 || $0 == 1 })
@@ -107,40 +108,41 @@ import Testing
     #"{"dtype":"\#(dtype)","shape":\#(shape),"data_offsets":\#(offsets)}"#
   }
 
-  @Test(arguments: [
-    (#"{"a":\#(entry("[0,8]"))}"#, 8, nil),
-    (#"{"a":\#(entry("[0,8]"))}   "#, 8, nil),
-    ("{}", 0, nil),
-    (#"{"a":\#(entry("[0,8]"))}"#, 7, .truncated),
-    (#"{"a":\#(entry("[0,8]"))}"#, 9, .wrongFormat),
-    (#"{"a":\#(entry("[0,4]"))}"#, 4, .wrongFormat),
-    (#"{"a":\#(entry("[8,0]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[1,9]"))}"#, 9, .wrongFormat),
-    (#"{"a":\#(entry("[-8,0]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0.0,8]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8,8]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]", "[-2]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]", "[4611686018427387904,8]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]", "[4611686018427387904]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]", "[9223372036854775808]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]", "2"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]", "[2]", "F8_E4M3"))}"#, 8, .unsupported),
-    (#"{"a":\#(entry("[0,8]", "[2]", "f32"))}"#, 8, .unsupported),
-    (#"{"a":\#(entry("[0,8]")),"b":\#(entry("[0,8]"))}"#, 8, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]")),"b":\#(entry("[4,12]"))}"#, 12, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]")),"b":\#(entry("[12,20]"))}"#, 20, .wrongFormat),
-    (#"{"a":\#(entry("[0,8]")),"a":\#(entry("[8,16]"))}"#, 16, .wrongFormat),
-    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, 8, .wrongFormat),
-    (#"{"a":{"shape":[2],"data_offsets":[0,8]}}"#, 8, .wrongFormat),
-    (#"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#, 8, .wrongFormat),
-    (#"{"a":{"dtype":"F32","shape":[2]}}"#, 8, .wrongFormat),
-    (#"{"a":1}"#, 8, .wrongFormat),
-    (#"{"__metadata__":{"a":1}}"#, 0, .wrongFormat),
-    (#"{"__metadata__":[]}"#, 0, .wrongFormat),
-    (#" {"a":\#(entry("[0,8]"))}"#, 8, .wrongFormat),
-    ("[]", 0, .wrongFormat),
-    ("", 0, .wrongFormat),
-  ] as [(String, Int, DataError.Code?)])
+  @Test(
+    arguments: [
+      (#"{"a":\#(entry("[0,8]"))}"#, 8, nil),
+      (#"{"a":\#(entry("[0,8]"))}   "#, 8, nil),
+      ("{}", 0, nil),
+      (#"{"a":\#(entry("[0,8]"))}"#, 7, .truncated),
+      (#"{"a":\#(entry("[0,8]"))}"#, 9, .wrongFormat),
+      (#"{"a":\#(entry("[0,4]"))}"#, 4, .wrongFormat),
+      (#"{"a":\#(entry("[8,0]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[1,9]"))}"#, 9, .wrongFormat),
+      (#"{"a":\#(entry("[-8,0]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0.0,8]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8,8]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]", "[-2]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]", "[4611686018427387904,8]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]", "[4611686018427387904]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]", "[9223372036854775808]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]", "2"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]", "[2]", "F8_E4M3"))}"#, 8, .unsupported),
+      (#"{"a":\#(entry("[0,8]", "[2]", "f32"))}"#, 8, .unsupported),
+      (#"{"a":\#(entry("[0,8]")),"b":\#(entry("[0,8]"))}"#, 8, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]")),"b":\#(entry("[4,12]"))}"#, 12, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]")),"b":\#(entry("[12,20]"))}"#, 20, .wrongFormat),
+      (#"{"a":\#(entry("[0,8]")),"a":\#(entry("[8,16]"))}"#, 16, .wrongFormat),
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, 8, .wrongFormat),
+      (#"{"a":{"shape":[2],"data_offsets":[0,8]}}"#, 8, .wrongFormat),
+      (#"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#, 8, .wrongFormat),
+      (#"{"a":{"dtype":"F32","shape":[2]}}"#, 8, .wrongFormat),
+      (#"{"a":1}"#, 8, .wrongFormat),
+      (#"{"__metadata__":{"a":1}}"#, 0, .wrongFormat),
+      (#"{"__metadata__":[]}"#, 0, .wrongFormat),
+      (#" {"a":\#(entry("[0,8]"))}"#, 8, .wrongFormat),
+      ("[]", 0, .wrongFormat),
+      ("", 0, .wrongFormat),
+    ] as [(String, Int, DataError.Code?)])
   func checksHeaders(_ header: String, _ size: Int, _ code: DataError.Code?) throws {
     let bytes = file(header, [UInt8](repeating: 0, count: size))
     if let code {

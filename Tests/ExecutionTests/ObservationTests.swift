@@ -59,7 +59,8 @@ private func message(_ body: () throws -> Void) -> String {
   #expect(profile.kernels[0].flops == 2 * 512 * 256 * 64)
   #expect(profile.kernels[0].bytes == 4 * (512 * 256 + 256 * 64 + 512 * 64))
   // Each kernel once on the caller; the product on the other threads, too.
-  #expect(profile.intervals.filter { $0.thread == 0 }.map(\.kernel) == Array(profile.kernels.indices))
+  #expect(
+    profile.intervals.filter { $0.thread == 0 }.map(\.kernel) == Array(profile.kernels.indices))
   #expect(Set(profile.intervals.map(\.thread)).count == threads)
   #expect(profile.intervals.allSatisfy { $0.begin <= $0.end })
   #expect(profile.description.contains("dot"))

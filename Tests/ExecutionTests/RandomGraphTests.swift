@@ -17,7 +17,8 @@ struct RandomGraph {
     generator = SplitMix64(seed: seed)
     let rows = [1, 3, 17, 64].randomElement(using: &generator) ?? 3
     let cols = [1, 5, 16, 70].randomElement(using: &generator) ?? 5
-    for (index, shape) in ([[rows, cols], [rows, cols], [cols], [rows], []] as [Shape]).enumerated() {
+    for (index, shape) in ([[rows, cols], [rows, cols], [cols], [rows], []] as [Shape]).enumerated()
+    {
       values.append(graph.addParameter(TensorType(.float32, shape), name: "x\(index)"))
     }
     let steps = Int.random(in: 3...14, using: &generator)

@@ -142,11 +142,13 @@ func randomGraph(
   let awkward = ["", "x", "a b", "quote\"", "back\\slash", "line\nbreak", "é 雪", "a//b", "x:3"]
   var graph = Graph(name: awkward.randomElement(using: &random) ?? "")
   if depth > 0 { graph.name = "" }
-  let types = parameters ?? (0..<Int.random(in: 1...4, using: &random)).map { _ in
-    TensorType(
-      DType.allCases.randomElement(using: &random) ?? .float32,
-      Shape(integers(upTo: 3, in: 0...4, &random)))
-  }
+  let types =
+    parameters
+    ?? (0..<Int.random(in: 1...4, using: &random)).map { _ in
+      TensorType(
+        DType.allCases.randomElement(using: &random) ?? .float32,
+        Shape(integers(upTo: 3, in: 0...4, &random)))
+    }
   for (index, type) in types.enumerated() {
     let isState = depth == 0 && Bool.random(using: &random)
     let name = awkward.randomElement(using: &random) ?? ""

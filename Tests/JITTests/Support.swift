@@ -4,7 +4,8 @@ import MartletJIT
 
 /// A kernel's ABI: buffers, first and last unit, scratch.
 typealias Kernel =
-  @convention(c) (UnsafePointer<UnsafeMutableRawPointer?>?, Int, Int, UnsafeMutableRawPointer?) -> Void
+  @convention(c) (UnsafePointer<UnsafeMutableRawPointer?>?, Int, Int, UnsafeMutableRawPointer?) ->
+  Void
 
 /// y = a + b through the runtime's primitive, with a factor that makes texts differ.
 func addition(times factor: Int) -> EmittedSource {

@@ -96,7 +96,9 @@ import Testing
             let factor = task * 1000 + i
             let y = try runAddition(try jit.compile(addition(times: factor)))
             if y != [11, 22, 33, 44].map({ $0 * Float(factor) }) { return false }
-            if i % 10 == 0, (try? jit.compile(EmittedSource("nonsense \(factor)", symbols: []))) != nil {
+            if i % 10 == 0,
+              (try? jit.compile(EmittedSource("nonsense \(factor)", symbols: []))) != nil
+            {
               return false
             }
           }

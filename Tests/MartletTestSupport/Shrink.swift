@@ -34,7 +34,8 @@ package func shrink(_ graph: Graph, limit: Int = 400, while fails: (Graph) -> Bo
     }
     // A value becomes an input: everything above it goes away.
     for index in best.nodes.indices.reversed() where index < best.nodes.count {
-      if accepts(rebuilt(best, outputs: Array(best.outputs.indices), cut: best.nodes[index].results))
+      if accepts(
+        rebuilt(best, outputs: Array(best.outputs.indices), cut: best.nodes[index].results))
       {
         improved = true
         break

@@ -72,7 +72,8 @@ struct OpCase: Sendable, CustomTestStringConvertible {
         var attributes = sample.op.attributes
         let victim = Int.random(in: attributes.indices, using: &generator)
         switch attributes[victim].value {
-        case .integer: attributes[victim].value = .integer(wild.randomElement(using: &generator) ?? 0)
+        case .integer:
+          attributes[victim].value = .integer(wild.randomElement(using: &generator) ?? 0)
         case .integers(var list):
           switch Int.random(in: 0..<4, using: &generator) {
           case 0: list.append(wild.randomElement(using: &generator) ?? 0)
@@ -84,7 +85,8 @@ struct OpCase: Sendable, CustomTestStringConvertible {
           }
           attributes[victim].value = .integers(list)
         case .dtype:
-          attributes[victim].value = .dtype(DType.allCases.randomElement(using: &generator) ?? .bool)
+          attributes[victim].value = .dtype(
+            DType.allCases.randomElement(using: &generator) ?? .bool)
         case .string: attributes[victim].value = .string("nonsense")
         default: continue
         }
@@ -103,7 +105,9 @@ struct OpCase: Sendable, CustomTestStringConvertible {
     guard types.allSatisfy({ (try? $0.checkSize(op: op.name)) != nil && $0.count < 100_000 }) else {
       return
     }
-    let inputs = operands.map { HostArray.random($0, in: $0.dtype == .bool ? 0...1 : 0...3, &generator) }
+    let inputs = operands.map {
+      HostArray.random($0, in: $0.dtype == .bool ? 0...1 : 0...3, &generator)
+    }
     let results = try op.evaluate(inputs, regions)
     #expect(results.map(\.type) == types, "\(op.name) \(op.attributes) of \(operands)")
   }
@@ -140,7 +144,8 @@ struct OpCase: Sendable, CustomTestStringConvertible {
   @Test func sourceFilesAreTheRegistry() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "Sources/MartletOps")
-    let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+    let files = try #require(
+      FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
     var declared: [String: String] = [:]
     for case let file as URL in files where file.pathExtension == "swift" {
       let text = try String(contentsOf: file, encoding: .utf8)

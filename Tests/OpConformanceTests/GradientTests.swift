@@ -11,7 +11,8 @@ import Testing
     var generator = SplitMix64("gradient " + op.type.name)
     var seen = Set<String>()
     for sample in op.type.samples where sample.isSmooth {
-      guard let sample = sample.over(.float64), sample.operands.contains(where: { $0.dtype == .float64 })
+      guard let sample = sample.over(.float64),
+        sample.operands.contains(where: { $0.dtype == .float64 })
       else { continue }
       let results = try sample.op.infer(sample.operands, sample.regions)
       guard results.contains(where: { $0.dtype == .float64 }), seen.insert(sample.label).inserted
@@ -62,8 +63,10 @@ import Testing
 
   @Test func tiesAndZeros() throws {
     #expect(try gradient([-1, 0, 2]) { maximum($0[0], 0) } == [[0, 0, 1]])
-    #expect(try gradient([1, 2, 3], [2, 2, 2]) { maximum($0[0], $0[1]) } == [[0, 0, 1], [1, 1, 0]])
-    #expect(try gradient([1, 2, 3], [2, 2, 2]) { minimum($0[0], $0[1]) } == [[1, 0, 0], [0, 1, 1]])
+    #expect(
+      try gradient([1, 2, 3], [2, 2, 2]) { maximum($0[0], $0[1]) } == [[0, 0, 1], [1, 1, 0]])
+    #expect(
+      try gradient([1, 2, 3], [2, 2, 2]) { minimum($0[0], $0[1]) } == [[1, 0, 0], [0, 1, 1]])
     #expect(try gradient([-2, 0, 3]) { abs($0[0]) } == [[-1, 0, 1]])
     #expect(try gradient([-2, 0, 3]) { sign($0[0]) } == [[0, 0, 0]])
     #expect(try gradient([3, 1, 3, 3]) { $0[0].max() } == [[1, 0, 0, 0]])
@@ -103,7 +106,8 @@ import Testing
 
   @Test func nothingFlowsThroughAStop() throws {
     #expect(try gradient([1, 2]) { $0[0] * stopGradient($0[0]) } == [[1, 2]])
-    #expect(try gradient([1, 2]) { $0[0].converted(to: .int32).converted(to: .float64) } == [[0, 0]])
+    #expect(
+      try gradient([1, 2]) { $0[0].converted(to: .int32).converted(to: .float64) } == [[0, 0]])
   }
 
   @Test func sharedUsesAreSummed() throws {

@@ -48,7 +48,8 @@ import Testing
         let mutant = String(decoding: bytes, as: UTF8.self)
         guard let graph = try? Graph(parsing: mutant, ops: Registry.table) else { continue }
         try verify(graph)
-        #expect(isStructurallyEqual(graph, try Graph(parsing: graph.printed(), ops: Registry.table)))
+        #expect(
+          isStructurallyEqual(graph, try Graph(parsing: graph.printed(), ops: Registry.table)))
       }
     }
   }

@@ -11,7 +11,9 @@ private func derivative(
   of count: Int, wrt: Int, _ body: ([Tensor]) -> Tensor
 ) throws -> Graph {
   let trace = Trace(name: "d", isTraining: true)
-  let inputs = (0..<count).map { trace.argument(TensorType(.float64, []), name: "abc".map(String.init)[$0]) }
+  let inputs = (0..<count).map {
+    trace.argument(TensorType(.float64, []), name: "abc".map(String.init)[$0])
+  }
   let result = Trace.$current.withValue(trace) {
     gradients(of: body(inputs), wrt: [inputs[wrt]])[0]
   }

@@ -17,11 +17,14 @@ func checkPlan(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #_
       last[buffer] = max(last[buffer] ?? index, index)
     }
   }
-  let live = first.keys.filter { if case .arena = schedule.buffers[$0].storage { true } else { false } }
+  let live = first.keys.filter {
+    if case .arena = schedule.buffers[$0].storage { true } else { false }
+  }
   for a in live {
     guard case .arena(let x) = schedule.buffers[a].storage else { continue }
     #expect(x % MemoryPlanning.alignment == 0, sourceLocation: sourceLocation)
-    #expect(x + schedule.buffers[a].byteCount <= schedule.arenaBytes, sourceLocation: sourceLocation)
+    #expect(
+      x + schedule.buffers[a].byteCount <= schedule.arenaBytes, sourceLocation: sourceLocation)
     for b in live where b > a {
       guard case .arena(let y) = schedule.buffers[b].storage else { continue }
       let overlapInTime = first[a]! <= last[b]! && first[b]! <= last[a]!
@@ -151,7 +154,9 @@ func checkPlan(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #_
   /// use twice of a scalar would double the kernel.
   @Test func longScalarComputationsAreStored() throws {
     var text = "graph g(%0: f32[], %1: f32[100]) {\n"
-    for i in 0..<60 { text += "%\(i + 2): f32[] = multiply %\(i == 0 ? 0 : i + 1), %\(i == 0 ? 0 : i + 1)\n" }
+    for i in 0..<60 {
+      text += "%\(i + 2): f32[] = multiply %\(i == 0 ? 0 : i + 1), %\(i == 0 ? 0 : i + 1)\n"
+    }
     text += """
       %62: f32[100] = broadcast {shape=[100], axes=[]} %61; %63: f32[100] = add %1, %62
       return %63 }
@@ -175,15 +180,19 @@ func checkPlan(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #_
     var text = "graph g(%0: f32[64,512]) {\n"
     var next = 1
     for i in 0..<4 {
-      text += "%\(next): f32[64,512] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %0, %w\(i)\n"
+      text +=
+        "%\(next): f32[64,512] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %0, %w\(i)\n"
         .replacing("%w\(i)", with: "%\(100 + i)")
       next += 1
     }
     text = text.replacing(
       "(%0: f32[64,512])",
-      with: "(%0: f32[64,512], %100: f32[512,512], %101: f32[512,512], %102: f32[512,512], %103: f32[512,512], %104: f32[512,4])")
+      with:
+        "(%0: f32[64,512], %100: f32[512,512], %101: f32[512,512], %102: f32[512,512], %103: f32[512,512], %104: f32[512,4])"
+    )
     for i in 0..<4 {
-      text += "%\(next): f32[64,4] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %\(i + 1), %104\n"
+      text +=
+        "%\(next): f32[64,4] = dot {leftBatch=[], rightBatch=[], leftContract=[1], rightContract=[0]} %\(i + 1), %104\n"
       next += 1
     }
     text += "return %5, %6, %7, %8 }"
@@ -218,7 +227,8 @@ func trainingStep(layers: Int, width: Int = 16, batch: Int = 8) -> String {
   func dot(_ a: Int, _ b: Int, _ left: Int, _ right: Int, _ type: String) -> Int {
     add(
       type,
-      "dot {leftBatch=[], rightBatch=[], leftContract=[\(left)], rightContract=[\(right)]} %\(a), %\(b)")
+      "dot {leftBatch=[], rightBatch=[], leftContract=[\(left)], rightContract=[\(right)]} %\(a), %\(b)"
+    )
   }
   var inputs: [Int] = []
   var h = 0
@@ -327,13 +337,14 @@ func checkOrder(_ schedule: Schedule, sourceLocation: Testing.SourceLocation = #
         %4: f32[1,4,4,2] = broadcast {shape=[1,4,4,2], axes=[3]} %2
         %5: f32[1,4,4,2] = multiply %3, %4
         return %5 }
-      """, by: [ConstantFolding()], to:
-      """
-      graph g(%0: f32[1,4,4,1]) {
-        %1: f32[1,1,1,2] = constant {value=f32[1,1,1,2](6, 20)}
-        %2: f32[1,4,4,2] = conv2d {input=[4,4], kernel=[1,1], strides=[1,1], padding=[0,0,0,0], dilations=[1,1], groups=1} %0, %1
-        return %2 }
-      """)
+      """, by: [ConstantFolding()],
+      to:
+        """
+        graph g(%0: f32[1,4,4,1]) {
+          %1: f32[1,1,1,2] = constant {value=f32[1,1,1,2](6, 20)}
+          %2: f32[1,4,4,2] = conv2d {input=[4,4], kernel=[1,1], strides=[1,1], padding=[0,0,0,0], dilations=[1,1], groups=1} %0, %1
+          return %2 }
+        """)
   }
 
   /// Somebody else reads the product without the factor.

@@ -64,7 +64,8 @@ import Testing
   @Test(arguments: [[6, 9] as Shape, [9, 6], [3, 3, 2, 5], [4, 4], [1, 7]])
   func orthogonalMatricesKeepLengths(_ shape: Shape) {
     let values = Initializer.orthogonal(gain: 2).values(
-      TensorType(.float64, shape), seed: 1, path: "w").doubles
+      TensorType(.float64, shape), seed: 1, path: "w"
+    ).doubles
     let columns = shape[shape.rank - 1]
     let rows = values.count / columns
     let byRows = rows <= columns

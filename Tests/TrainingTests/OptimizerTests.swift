@@ -128,7 +128,9 @@ func optimizersFollowTheReference(_ name: String, _ dtype: DType) throws {
   }
   let plain = try stepped(SGD(learningRate: 0.1))
   let pulled = try stepped(SGD(learningRate: 0.1).weightDecay(0.2, form: .l1))
-  let expected = zip(plain, try fixture["weight"].doubles).map { $0 - 0.1 * 0.2 * ($1 > 0 ? 1 : -1) }
+  let expected = zip(plain, try fixture["weight"].doubles).map {
+    $0 - 0.1 * 0.2 * ($1 > 0 ? 1 : -1)
+  }
   #expect(largestDifference(pulled, expected) < 1e-15)
 }
 
@@ -173,7 +175,8 @@ func optimizersFollowTheReference(_ name: String, _ dtype: DType) throws {
     "milestones": .milestones([5, 11, 30], factor: 0.3),
     "linear": .linear(from: 0.25, to: 1, over: 12), "polynomial": .polynomial(power: 2, over: 20),
     "cosine": .cosine(to: 0.1, over: 40),
-    "restarts": .cosineRestarts(to: 0.05, first: 6, multiplier: 2), "one-cycle": .oneCycle(over: 41),
+    "restarts": .cosineRestarts(to: 0.05, first: 6, multiplier: 2),
+    "one-cycle": .oneCycle(over: 41),
   ]
   for (name, schedule) in all {
     let expected = try fixture[name].doubles
@@ -194,8 +197,9 @@ func optimizersFollowTheReference(_ name: String, _ dtype: DType) throws {
 
 @Test func plateausLowerTheRate() {
   var plateau = Plateau(factor: 0.5, patience: 1)
-  #expect([1.0, 0.9, 0.95, 0.95, 0.8, 0.8, 0.8, 0.8].map { plateau.update($0) }
-    == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25])
+  #expect(
+    [1.0, 0.9, 0.95, 0.95, 0.8, 0.8, 0.8, 0.8].map { plateau.update($0) }
+      == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25])
 }
 
 // MARK: - L-BFGS

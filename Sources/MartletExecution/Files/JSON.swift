@@ -83,7 +83,8 @@ private struct JSONParser {
   func error(_ what: String, expected: String? = nil) -> DataError {
     var found = "the end of the text"
     if at < bytes.count {
-      found = bytes[at] > 0x20 && bytes[at] < 0x7f
+      found =
+        bytes[at] > 0x20 && bytes[at] < 0x7f
         ? "'\(Unicode.Scalar(bytes[at]))'" : "byte 0x\(String(bytes[at], radix: 16))"
     }
     return DataError(

@@ -64,7 +64,8 @@ package struct ModelManifest: Hashable, Sendable {
     guard let version = json["version"]?.integer else { throw bad("no version", "a number") }
     guard version == ModelManifest.version else {
       throw DataError(
-        .wrongVersion, "the model is of another format version", at: file, got: "version \(version)",
+        .wrongVersion, "the model is of another format version", at: file,
+        got: "version \(version)",
         expected: "version \(ModelManifest.version)",
         hint: version > ModelManifest.version
           ? "a newer Martlet wrote it; update this one" : "train the model again")

@@ -175,7 +175,8 @@ extension SafetensorsHeader {
       throw error("a tensor's entry is no JSON object", nil, "dtype, shape and data_offsets")
     }
     for field in fields where !["dtype", "shape", "data_offsets"].contains(field.name) {
-      throw error("a tensor's entry has a field too many", field.name,
+      throw error(
+        "a tensor's entry has a field too many", field.name,
         "dtype, shape and data_offsets")
     }
     guard let spelling = member.value["dtype"]?.string else {

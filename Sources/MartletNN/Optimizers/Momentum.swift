@@ -89,7 +89,8 @@ public struct Nesterov: Optimizer {
   /// `.scaledVelocity` (`v ← ρv + g; θ ← θ − η(g + ρv)`) or any other for the textbooks'.
   public var form: Momentum.Form
   /// Nesterov momentum with its coefficient.
-  public init(learningRate: Double = 0.01, momentum: Double = 0.9, form: Momentum.Form = .velocity) {
+  public init(learningRate: Double = 0.01, momentum: Double = 0.9, form: Momentum.Form = .velocity)
+  {
     self.learningRate = learningRate
     self.momentum = momentum
     self.form = form

@@ -78,7 +78,9 @@ struct StepUpdate {
     return trace.scoped("update") {
       // With accumulation, everything below happens in every step and counts in the last of a round.
       let round = accumulate(&all, in: trace)
-      func kept(_ new: Tensor, _ old: Tensor) -> Tensor { round.map { select($0, new, old) } ?? new }
+      func kept(_ new: Tensor, _ old: Tensor) -> Tensor {
+        round.map { select($0, new, old) } ?? new
+      }
 
       let norm = policy.reportsGradientNorm ? UpdatePolicy.globalNorm(all) : nil
       all = policy.clipped(all)

@@ -106,7 +106,8 @@ extension Optimizer {
   /// Decoupled (the default, Loshchilov and Hutter 2019) and L2 are the same for plain SGD and differ
   /// for every adaptive rule.
   public func weightDecay(
-    _ rate: Double, form: UpdatePolicy.Decay.Form = .decoupled, of selection: ParameterSelection = .weights
+    _ rate: Double, form: UpdatePolicy.Decay.Form = .decoupled,
+    of selection: ParameterSelection = .weights
   ) -> ModifiedOptimizer<Self> { modified { $0.decays.append(.init(form, rate, selection)) } }
 
   /// With gradients clipped element by element into −c … c.
@@ -198,7 +199,9 @@ extension UpdatePolicy {
   /// The weight after the constraints.
   func projected(_ weight: Tensor, _ path: String) -> Tensor {
     maximumNorms.reduce(weight) { weight, constraint in
-      guard constraint.selection.contains(path, weight.shape), weight.rank > 0 else { return weight }
+      guard constraint.selection.contains(path, weight.shape), weight.rank > 0 else {
+        return weight
+      }
       let kept = (constraint.axis % weight.rank + weight.rank) % weight.rank
       let axes = (0..<weight.rank).filter { $0 != kept }
       let norm = sqrt((weight * weight).sum(axes: axes, keepDims: true))

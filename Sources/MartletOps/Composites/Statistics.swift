@@ -32,7 +32,7 @@ extension Tensor {
         return Tensor(trace: trace, value: nil, type: TensorType(dtype, []))
       }
       let centred = self - mean(axes: axes, keepDims: true)
-      return (centred * centred).sum(axes: axes, keepDims: keepDims) 
+      return (centred * centred).sum(axes: axes, keepDims: keepDims)
         / (Double(count) - Double(correction))
     }
   }

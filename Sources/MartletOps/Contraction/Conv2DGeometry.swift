@@ -235,7 +235,8 @@ extension Conv2DGeometry {
     }
     package var filter: Shape {
       [
-        geometry.kernelHeight, geometry.kernelWidth, inputChannels / geometry.groups, outputChannels,
+        geometry.kernelHeight, geometry.kernelWidth, inputChannels / geometry.groups,
+        outputChannels,
       ]
     }
     package var output: Shape {

@@ -87,7 +87,8 @@ public func conv2dTransposed(
   else {
     return refuse(
       "conv2dTransposed",
-      "strides and dilations must be at least 1, output padding in 0..<stride", x, filter, at: place)
+      "strides and dilations must be at least 1, output padding in 0..<stride", x, filter, at: place
+    )
   }
   let window = [filter.shape[0], filter.shape[1]]
   var input = [0, 0]

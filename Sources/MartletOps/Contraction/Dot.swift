@@ -73,7 +73,8 @@ package struct Dot: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 2)
     let (x, y) = (operands[0], operands[1])
     guard x.dtype == y.dtype else {
@@ -100,7 +101,8 @@ package struct Dot: Op {
     return [TensorType(x.dtype, Shape(shape))]
   }
 
-  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray] {
+  package func evaluate(_ inputs: [HostArray], _ regions: [Graph]) throws(TypeError) -> [HostArray]
+  {
     let (x, y) = (inputs[0], inputs[1])
     let type = try infer([x.type, y.type], [])[0]
     func offsets(_ array: HostArray, _ axes: [Int]) -> [Int] {

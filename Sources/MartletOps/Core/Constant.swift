@@ -15,7 +15,8 @@ package struct Constant: Op {
     OpSample(Constant(HostArray(TensorType(.float32, []), [1.5])), [], [], ulp: 0),
     OpSample(Constant(HostArray(TensorType(.int32, [3]), [1.0, 2, 3])), [], [], ulp: 0),
   ]
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 0)
     return [array.type]
   }

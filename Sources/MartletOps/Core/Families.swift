@@ -68,7 +68,8 @@ package protocol UnaryElementwise: Op, AttributeFree {
 extension UnaryElementwise {
   package func integer(_ x: Int64, _ dtype: DType) -> Int64? { nil }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     let dtype = operands[0].dtype
     let accepted = dtype.isFloatingPoint || (dtype.isInteger && integer(0, dtype) != nil)
@@ -97,7 +98,8 @@ package protocol BinaryElementwise: Op, AttributeFree {
 }
 
 extension BinaryElementwise {
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 2)
     try expectEqualTypes(operands)
     let dtype = operands[0].dtype

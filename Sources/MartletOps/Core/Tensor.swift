@@ -30,7 +30,8 @@ public struct Tensor {
 }
 
 /// Records an operation with one result.
-package func record(_ op: any Op, _ operands: Tensor..., at place: SourceLocation? = nil) -> Tensor {
+package func record(_ op: any Op, _ operands: Tensor..., at place: SourceLocation? = nil) -> Tensor
+{
   recordAll(op, operands, at: place)[0]
 }
 

@@ -104,7 +104,9 @@ package final class Trace: @unchecked Sendable {
     let types = operands.map(\.type)
     var poisoned = ended
     if ended {
-      report(CompileError(.foreignTensor, operation: op.name, "the trace of this tensor has ended", at: place))
+      report(
+        CompileError(
+          .foreignTensor, operation: op.name, "the trace of this tensor has ended", at: place))
     }
     for operand in operands where operand.trace !== self {
       report(

@@ -8,7 +8,8 @@ package protocol BinaryLogic: Op, AttributeFree {
 }
 
 extension BinaryLogic {
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 2)
     try expectEqualTypes(operands)
     guard operands[0].dtype == .bool else {

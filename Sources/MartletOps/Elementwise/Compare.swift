@@ -25,7 +25,8 @@ package struct Compare: Op {
       dtypes: [.float32, .float64, .int32, .int64, .uint8, .bool], isSmooth: false, ulp: 0)
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 2)
     try expectEqualTypes(operands)
     return [TensorType(.bool, operands[0].shape)]

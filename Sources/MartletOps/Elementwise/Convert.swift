@@ -28,7 +28,8 @@ package struct Convert: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     return [TensorType(dtype, operands[0].shape)]
   }

@@ -10,7 +10,9 @@ package struct Erf: UnaryElementwise {
   package static let function = UnaryFunction.erf
   package static let samples = OpSample.unary(Erf(), -3...3)
   package func scalar(_ x: Double) -> Double { LibM.erf(x) }
-  package var gradient: Gradient { .rule { v in [v.dy * (exp(-(v.x * v.x)) * 1.1283791670955126)] } }
+  package var gradient: Gradient {
+    .rule { v in [v.dy * (exp(-(v.x * v.x)) * 1.1283791670955126)] }
+  }
 }
 
 /// The error function of each element, `2/√π · ∫₀ˣ e^{−t²} dt`.

@@ -9,7 +9,9 @@ package struct Logistic: UnaryElementwise {
   package static let name = "logistic"
   package static let function = UnaryFunction.logistic
   package static let samples = OpSample.unary(Logistic(), -8...8)
-  package func scalar(_ x: Double) -> Double { x >= 0 ? 1 / (1 + LibM.exp(-x)) : LibM.exp(x) / (1 + LibM.exp(x)) }
+  package func scalar(_ x: Double) -> Double {
+    x >= 0 ? 1 / (1 + LibM.exp(-x)) : LibM.exp(x) / (1 + LibM.exp(x))
+  }
   package var gradient: Gradient { .rule { v in [v.dy * v.y * (1 - v.y)] } }
 }
 

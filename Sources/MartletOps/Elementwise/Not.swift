@@ -8,7 +8,8 @@ package struct Not: Op, AttributeFree {
   package static let samples = OpSample.unary(
     Not(), 0...1, dtypes: [.bool], isSmooth: false, ulp: 0)
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     guard operands[0].dtype == .bool else {
       throw TypeError(op: name, "takes a bool", hint: "compare first, for example x .!= 0")

@@ -20,7 +20,8 @@ package struct Select: Op, AttributeFree {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 3)
     guard operands[0].dtype == .bool else {
       throw TypeError(

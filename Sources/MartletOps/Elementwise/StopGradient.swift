@@ -10,7 +10,8 @@ package struct StopGradient: Op, AttributeFree {
   package static let samples = [DType.float32, .float64, .int32, .bool].map {
     OpSample(StopGradient(), [TensorType($0, [3, 5])], [0...1], isSmooth: false, ulp: 0)
   }
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     return operands
   }

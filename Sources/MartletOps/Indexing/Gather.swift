@@ -16,7 +16,8 @@ package struct Gather: Op {
   }
   package static let samples: [OpSample] = {
     let cases: [(Int, Shape, Shape)] = [
-      (0, [5], [3]), (0, [5, 3], [4]), (1, [3, 4], [2, 3]), (1, [2, 5, 3], []), (2, [2, 3, 7], [1]),
+      (0, [5], [3]), (0, [5, 3], [4]), (1, [3, 4], [2, 3]), (1, [2, 5, 3], []),
+      (2, [2, 3, 7], [1]),
       (0, [4, 2], [0]), (1, [0, 4], [3]), (0, [40, 9], [33]),
     ]
     return ([.float32, .float64, .int32, .uint8] as [DType]).flatMap { dtype in

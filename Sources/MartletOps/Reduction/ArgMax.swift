@@ -15,12 +15,14 @@ extension ArgReduction {
     self.init(axis: try attributes.integer("axis"))
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     let x = operands[0]
     try expectAxes([axis], rank: x.shape.rank)
     guard x.dtype != .bool else {
-      throw TypeError(op: name, "bools have no order", hint: "convert first: x.converted(to: .uint8)")
+      throw TypeError(
+        op: name, "bools have no order", hint: "convert first: x.converted(to: .uint8)")
     }
     guard x.shape[axis] > 0, x.shape[axis] <= Int(Int32.max) else {
       throw TypeError(op: name, "axis \(axis) of \(x) has no i32 index to choose")
@@ -67,7 +69,8 @@ extension ArgReduction {
 extension OpSample {
   package static func argReduction<R: ArgReduction>(_: R.Type) -> [OpSample] {
     let cases: [(Shape, Int)] = [
-      ([7], 0), ([3, 5], 1), ([3, 5], 0), ([2, 3, 4], 1), ([5, 1], 1), ([2, 130], 1), ([130, 3], 0),
+      ([7], 0), ([3, 5], 1), ([3, 5], 0), ([2, 3, 4], 1), ([5, 1], 1), ([2, 130], 1),
+      ([130, 3], 0),
       ([0, 3], 1),
     ]
     return [DType.float32, .float64, .int32, .uint8].flatMap { dtype in

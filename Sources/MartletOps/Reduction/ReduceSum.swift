@@ -21,12 +21,14 @@ extension Reduction {
     self.init(axes: try attributes.integers("axes"))
   }
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     let x = operands[0]
     try expectAxes(axes, rank: x.shape.rank)
     guard x.dtype != .bool else {
-      throw TypeError(op: name, "no such reduction of bool", hint: "convert first: x.converted(to: .int32)")
+      throw TypeError(
+        op: name, "no such reduction of bool", hint: "convert first: x.converted(to: .int32)")
     }
     let kept = (0..<x.shape.rank).filter { !axes.contains($0) }
     guard !Self.needsElements || axes.allSatisfy({ x.shape[$0] > 0 }) else {

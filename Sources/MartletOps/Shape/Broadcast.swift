@@ -31,7 +31,8 @@ package struct Broadcast: Op {
     OpSample(Broadcast(shape: [0, 4], axes: [1]), [TensorType(.int32, [4])], [-2...2], ulp: 0),
   ]
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     let x = operands[0]
     guard axes.count == x.shape.rank else {

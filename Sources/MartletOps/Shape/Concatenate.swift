@@ -27,7 +27,8 @@ package struct Concatenate: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     guard let first = operands.first else {
       throw TypeError(op: name, "takes at least one operand, got none")
     }

@@ -33,7 +33,8 @@ package struct Iota: Op {
     OpSample(Iota(TensorType(.int32, [0, 2]), axis: 0), [], [], ulp: 0),
   ]
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 0)
     guard axis >= 0, axis < shape.count else {
       throw TypeError(op: name, "axis \(axis) is out of range for rank \(shape.count)")
@@ -56,7 +57,9 @@ package struct Iota: Op {
 }
 
 extension Trace {
-  package func iota(_ type: TensorType, axis: Int) -> Tensor { record(Iota(type, axis: axis), [])[0] }
+  package func iota(_ type: TensorType, axis: Int) -> Tensor {
+    record(Iota(type, axis: axis), [])[0]
+  }
 }
 
 /// The index of each element along `axis`: 0, 1, 2, …, in an array of `shape`.

@@ -33,7 +33,9 @@ package struct Pad: Op {
       (Pad(low: [0, 1], high: [2, 0], interior: [1, 2]), .float64, [3, 4]),
       (Pad(low: [-1, 1], high: [1, -2], interior: [0, 0]), .float64, [3, 4]),
       (Pad(low: [-2], high: [-1], interior: [2]), .float64, [4]),
-      (Pad(low: [0, 1, 1, 0], high: [0, 1, 1, 0], interior: [0, 0, 0, 0]), .float32, [2, 3, 4, 2]),
+      (
+        Pad(low: [0, 1, 1, 0], high: [0, 1, 1, 0], interior: [0, 0, 0, 0]), .float32, [2, 3, 4, 2]
+      ),
       (Pad(low: [-3], high: [0], interior: [0]), .float32, [3]),
       (Pad(low: [2], high: [1], interior: [3]), .float64, [0]),
       (Pad(low: [], high: [], interior: []), .float32, []),
@@ -46,7 +48,8 @@ package struct Pad: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 2)
     let (x, fill) = (operands[0], operands[1])
     let rank = x.shape.rank

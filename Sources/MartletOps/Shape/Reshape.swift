@@ -20,11 +20,13 @@ package struct Reshape: Op {
     OpSample(Reshape([0, 5]), [TensorType(.float32, [3, 0])], [-2...2], ulp: 0),
   ]
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     guard let count = Shape(shape).checkedCount, count == operands[0].count else {
       throw TypeError(
-        op: name, "\(operands[0].shape) has \(operands[0].count) elements, \(Shape(shape)) another number")
+        op: name,
+        "\(operands[0].shape) has \(operands[0].count) elements, \(Shape(shape)) another number")
     }
     return [TensorType(operands[0].dtype, Shape(shape))]
   }

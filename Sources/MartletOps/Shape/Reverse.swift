@@ -23,7 +23,8 @@ package struct Reverse: Op {
     }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     try expectAxes(axes, rank: operands[0].shape.rank)
     return operands

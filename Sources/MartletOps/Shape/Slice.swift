@@ -40,7 +40,8 @@ package struct Slice: Op {
     return cases.map { OpSample($0, [TensorType($1, $2)], [$1 == .bool ? 0...1 : -2...2], ulp: 0) }
   }()
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     let x = operands[0]
     let rank = x.shape.rank

@@ -20,7 +20,8 @@ package struct Transpose: Op {
     OpSample(Transpose([]), [TensorType(.float32, [])], [-2...2], ulp: 0),
   ]
 
-  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType] {
+  package func infer(_ operands: [TensorType], _ regions: [Graph]) throws(TypeError) -> [TensorType]
+  {
     try expectOperands(operands, 1)
     let x = operands[0]
     guard permutation.count == x.shape.rank else {
