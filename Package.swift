@@ -30,7 +30,8 @@ let package = Package(
       name: "MartletExecution",
       dependencies: ["CMartletRuntime", "CMartletFiles", "MartletJIT", "MartletPasses"]),
     .target(name: "MartletNN", dependencies: ["MartletExecution"]),
-    .target(name: "Martlet", dependencies: ["MartletNN"]),
+    .target(name: "MartletTraining", dependencies: ["MartletNN"]),
+    .target(name: "Martlet", dependencies: ["MartletTraining"]),
 
     // Data sets and images: the only part that links zlib and libpng.
     .systemLibrary(
@@ -39,12 +40,14 @@ let package = Package(
     .target(name: "CMartletDigits", exclude: ["data"]),
     .target(
       name: "MartletData",
-      dependencies: ["MartletIR", "MartletExecution", "CMartletDigits", "CPNG", "CZlib"]),
+      dependencies: ["MartletTraining", "CMartletDigits", "CPNG", "CZlib"]),
+    .target(name: "MartletRecipes", dependencies: ["MartletData"]),
 
     .executableTarget(
       name: "MartletCLI",
       dependencies: [
         "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
+        "MartletRecipes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

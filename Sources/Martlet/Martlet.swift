@@ -5,3 +5,4 @@
 @_exported import MartletNN
 @_exported import MartletOps
 @_exported import MartletPasses
+@_exported import MartletTraining
