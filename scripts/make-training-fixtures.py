@@ -319,6 +319,31 @@ def schedules():
     save("schedules", arrays)
 
 
+def curvature():
+    """Hessian-vector and Jacobian-vector products of a small network, float64."""
+    rng = np.random.default_rng(13)
+    x, y = rng.normal(0, 1, (6, 5)), rng.integers(0, 3, 6, dtype=np.int32)
+    w = [rng.normal(0, 0.6, shape) for shape in [(5, 7), (7,), (7, 3), (3,)]]
+    v = [rng.normal(0, 1, a.shape) for a in w]
+    arrays = {"x": x, "y": y}
+
+    def logits(*p):
+        return F.gelu(torch.tanh(torch.tensor(x) @ p[0] + p[1])) @ p[2] + p[3]
+
+    def loss(*p):
+        return F.cross_entropy(logits(*p), torch.tensor(y, dtype=torch.long)) + 0.1 * (p[0] ** 2).sum()
+
+    tensors = lambda list: tuple(torch.tensor(a) for a in list)
+    products = torch.autograd.functional.hvp(loss, tensors(w), tensors(v))[1]
+    moved = torch.autograd.functional.jvp(logits, tensors(w), tensors(v))[1]
+    arrays["jvp"] = moved.numpy()
+    whole = torch.autograd.functional.hessian(lambda b: loss(*tensors(w)[:3], b), torch.tensor(w[3]))
+    arrays["hessian"] = whole.numpy()
+    for i in range(4):
+        arrays[f"w{i}"], arrays[f"v{i}"], arrays[f"hvp{i}"] = w[i], v[i], products[i].numpy()
+    save("curvature", arrays)
+
+
 class ResidualBlock(nn.Module):
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -476,6 +501,6 @@ def vgg16():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    for make in (lenet5, batchnorm, optimizers, rules, schedules, resnet20, vgg16):
+    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

@@ -16,28 +16,33 @@ package func vectorJacobianProduct(
   _ outputs: [Tensor], cotangents: [Tensor], wrt: [Tensor]
 ) -> [Tensor] {
   guard let trace = outputs.first?.trace else { return wrt.map(zerosLike) }
+  // The graph is read where it stands: a copy of it would be copied again at the first new node.
   let limit = trace.graph.nodes.count
-  let graph = trace.graph
 
-  // Which values depend on `wrt`, and which of those reach an output.
-  var depends = [Bool](repeating: false, count: graph.values.count)
+  // Which values depend on `wrt`, and which of those reach an output. Nothing before the first of
+  // `wrt` does, so that differentiating the last few nodes costs no more than those.
+  let known = trace.graph.values.count
+  let base = wrt.compactMap { $0.value?.id }.min() ?? known
+  var dependent = [Bool](repeating: false, count: known - base)
+  func depends(_ value: Value) -> Bool { value.id >= base && dependent[value.id - base] }
   var first = limit
   for tensor in wrt {
     guard let value = tensor.value else { continue }
-    depends[value.id] = true
-    first = min(first, graph.values[value.id].node.map { $0 + 1 } ?? 0)
+    dependent[value.id - base] = true
+    first = min(first, trace.graph.values[value.id].node.map { $0 + 1 } ?? 0)
   }
   for index in first..<max(first, limit) {
-    let node = graph.nodes[index]
-    if node.operands.contains(where: { depends[$0.id] }) {
-      for result in node.results { depends[result.id] = true }
+    let node = trace.graph.nodes[index]
+    if node.operands.contains(where: depends) {
+      for result in node.results { dependent[result.id - base] = true }
     }
   }
 
-  var pending = [[Tensor]?](repeating: nil, count: graph.values.count)
+  // Cotangents that have come so far, for values from `base` on.
+  var pending = [[Tensor]?](repeating: nil, count: known - base)
   for (output, cotangent) in zip(outputs, cotangents) {
-    guard let value = output.value, depends[value.id] else { continue }
-    pending[value.id, default: []].append(cotangent)
+    guard let value = output.value, depends(value) else { continue }
+    pending[value.id - base, default: []].append(cotangent)
   }
   func total(_ terms: [Tensor]) -> Tensor? {
     guard var sum = terms.first else { return nil }
@@ -45,7 +50,7 @@ package func vectorJacobianProduct(
     return sum
   }
   func tensor(_ value: Value) -> Tensor {
-    Tensor(trace: trace, value: value, type: graph.type(value))
+    Tensor(trace: trace, value: value, type: trace.graph.type(value))
   }
 
   // A wrt value's cotangent is complete when the walk passes its definition; keep it before the
@@ -53,17 +58,19 @@ package func vectorJacobianProduct(
   var complete: [Value: Tensor] = [:]
   let wanted = Set(wrt.compactMap(\.value))
   for index in (first..<max(first, limit)).reversed() {
-    let node = graph.nodes[index]
+    let node = trace.graph.nodes[index]
     let results = node.results
-    guard results.contains(where: { pending[$0.id] != nil }) else { continue }
+    guard results.contains(where: { $0.id >= base && pending[$0.id - base] != nil }) else {
+      continue
+    }
     var cotangents: [Tensor?] = []
     for result in results {
-      let sum = pending[result.id].flatMap(total)
-      pending[result.id] = nil
+      let sum = pending[result.id - base].flatMap(total)
+      pending[result.id - base] = nil
       if wanted.contains(result), let sum { complete[result] = sum }
       cotangents.append(sum)
     }
-    guard node.operands.contains(where: { depends[$0.id] }) else { continue }
+    guard node.operands.contains(where: depends) else { continue }
     guard let op = node.op as? any Op else { continue }
     trace.scopes.append(
       node.location.scope.isEmpty ? "gradient" : "gradient/" + node.location.scope)
@@ -72,13 +79,13 @@ package func vectorJacobianProduct(
     case .none(let reason):
       // Integers and bools carry no derivative: nothing flows, and that is no error.
       let flows = zip(results, cotangents).contains {
-        $1 != nil && graph.type($0).dtype.isFloatingPoint
+        $1 != nil && trace.graph.type($0).dtype.isFloatingPoint
       }
       if flows {
         trace.report(
           CompileError(
             .notDifferentiable, operation: op.name, "has no derivative: \(reason)",
-            operandTypes: node.operands.map { graph.type($0) }, at: node.location,
+            operandTypes: node.operands.map { trace.graph.type($0) }, at: node.location,
             hint: "stopGradient(x) keeps the value and cuts the derivative"))
       }
     case .rule(let rule):
@@ -87,26 +94,26 @@ package func vectorJacobianProduct(
           inputs: node.operands.map(tensor), results: results.map(tensor), cotangents: cotangents,
           regions: node.regions))
       for (operand, contribution) in zip(node.operands, contributions) {
-        guard let contribution, depends[operand.id] else { continue }
-        pending[operand.id, default: []].append(contribution)
+        guard let contribution, depends(operand) else { continue }
+        pending[operand.id - base, default: []].append(contribution)
       }
     case .inlined:
       // Give each operand a value of its own: one tensor passed twice must not be counted twice.
       guard let body = node.regions.first else { continue }
-      let fresh = node.operands.map { record(Reshape(graph.type($0).shape), tensor($0)) }
+      let fresh = node.operands.map { record(Reshape(trace.graph.type($0).shape), tensor($0)) }
       let inner = inline(body, fresh)
       let pairs = zip(inner, cotangents).compactMap { pair in pair.1.map { (pair.0, $0) } }
       let contributions = vectorJacobianProduct(
         pairs.map(\.0), cotangents: pairs.map(\.1), wrt: fresh)
-      for (operand, contribution) in zip(node.operands, contributions) where depends[operand.id] {
-        pending[operand.id, default: []].append(contribution)
+      for (operand, contribution) in zip(node.operands, contributions) where depends(operand) {
+        pending[operand.id - base, default: []].append(contribution)
       }
     }
   }
 
   return wrt.map { tensor in
     guard let value = tensor.value else { return tensor }
-    return complete[value] ?? pending[value.id].flatMap(total) ?? zerosLike(tensor)
+    return complete[value] ?? pending[value.id - base].flatMap(total) ?? zerosLike(tensor)
   }
 }
 

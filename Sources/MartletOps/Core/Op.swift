@@ -14,6 +14,34 @@ package protocol Op: Operation {
   var lowering: Lowering { get }
   /// The reverse-mode derivative, or why there is none.
   var gradient: Gradient { get }
+  /// How tangents pass through; by default what the lowering says of it.
+  var forward: ForwardRule { get }
+}
+
+/// How forward mode takes tangents through an operation.
+package enum ForwardRule: Hashable, Sendable {
+  /// The Jacobian is diagonal, hence its own transpose: the gradient rule, given an operand's
+  /// tangent for the cotangent, gives that operand's share of the result's tangent.
+  case elementwise
+  /// Linear in these operands together: the operation itself over their tangents, with zeros for
+  /// those that have none; the other operands as they are.
+  case linear(in: Range<Int>)
+  /// Linear in each operand: the sum of the operation with one operand replaced by its tangent.
+  case multilinear
+  /// The gradient rule, which is linear in the cotangents, transposed by differentiating it.
+  case transposed
+}
+
+extension Op {
+  package var forward: ForwardRule {
+    switch lowering {
+    case .elementwise: .elementwise
+    case .view, .reduction(.sum, _): .linear(in: 0..<1)
+    case .pad: .linear(in: 0..<2)
+    case .contraction: .multilinear
+    default: .transposed
+    }
+  }
 }
 
 /// Fusion looks only at the case, never at an operation's name.

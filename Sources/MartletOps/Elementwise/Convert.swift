@@ -52,6 +52,9 @@ package struct Convert: Op {
 
   package var lowering: Lowering { .elementwise(.convert(.operand(0), to: dtype)) }
 
+  package var forward: ForwardRule {
+    dtype.isFloatingPoint ? .linear(in: 0..<1) : .transposed
+  }
   package var gradient: Gradient {
     .rule { v in
       let isSmooth = v.x.dtype.isFloatingPoint && dtype.isFloatingPoint

@@ -50,6 +50,7 @@ package struct Select: Op, AttributeFree {
     .elementwise(.select(.operand(0), .operand(1), .operand(2)))
   }
 
+  package var forward: ForwardRule { .linear(in: 1..<3) }
   package var gradient: Gradient {
     .rule { v in
       let zero = v.dy.filled(0)
