@@ -38,9 +38,10 @@ let package = Package(
       name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CMartletDigits", exclude: ["data"]),
+    .target(name: "CMartletClassics", exclude: ["data"]),
     .target(
       name: "MartletData",
-      dependencies: ["MartletTraining", "CMartletDigits", "CPNG", "CZlib"]),
+      dependencies: ["MartletTraining", "CMartletDigits", "CMartletClassics", "CPNG", "CZlib"]),
     .target(name: "MartletRecipes", dependencies: ["MartletData"]),
 
     .executableTarget(
@@ -76,7 +77,8 @@ let package = Package(
     .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
     .testTarget(
-      name: "DataTests", dependencies: ["MartletData", "MartletExecution", "MartletIR"],
+      name: "DataTests",
+      dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6],

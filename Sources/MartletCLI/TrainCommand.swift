@@ -32,7 +32,7 @@ struct TrainCommand: ParsableCommand {
   var threads: Int?
   @Option(
     help: ArgumentHelp(
-      "mnist5k, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
+      "mnist5k, digits, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
   var data = "mnist5k"
   @Option(
     help: ArgumentHelp(

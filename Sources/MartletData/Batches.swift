@@ -2,6 +2,7 @@
 
 import MartletExecution
 import MartletIR
+import MartletTraining
 
 /// How a pixel becomes a number: (pixel / 255 − mean) / deviation.
 public struct PixelScaling: Hashable, Sendable {
@@ -96,12 +97,7 @@ public struct Batches: Sendable {
         .outOfRange, "no batches of this size", at: "batches of \(split.count) images",
         got: "\(batchSize)", expected: "a batch size of at least 1")
     }
-    guard scaling.mean.isFinite, scaling.deviation.isFinite, scaling.deviation > 0 else {
-      throw DataError(
-        .outOfRange, "pixels cannot be scaled so", at: "batches of \(split.count) images",
-        got: "mean \(scaling.mean), deviation \(scaling.deviation)",
-        expected: "a finite mean and a deviation above 0")
-    }
+    try scaling.check(at: "batches of \(split.count) images")
     try augmentation?.check()
     let full = split.count / batchSize
     count = dropsLast || split.count % batchSize == 0 ? full : full + 1
@@ -125,9 +121,7 @@ public struct Batches: Sendable {
     var order = (0..<Int32(count)).map { $0 }
     guard shuffled, count > 1 else { return order }
     var random = CounterRandom(seed: seed, epoch: epoch, index: -1)
-    order.withUnsafeMutableBufferPointer { order in
-      for i in stride(from: count - 1, to: 0, by: -1) { order.swapAt(i, random.below(i + 1)) }
-    }
+    random.shuffle(&order)
     return order
   }
 
@@ -163,23 +157,10 @@ public struct Batches: Sendable {
         got: "room for \(images.count) pixels and \(labels.count) labels in \(count) batches",
         expected: "\(rows * imageSize) pixels and \(rows) labels")
     }
-    var sampler = ImageSampler(
-      height: split.height, width: split.width, channels: split.channels, scaling: scaling)
-    split.images.withUnsafeBufferPointer { pixels in
-      for row in 0..<rows {
-        let index = Int(order[batch * batchSize + row])
-        let source = UnsafeBufferPointer(
-          rebasing: pixels[(index * imageSize)..<((index + 1) * imageSize)])
-        labels[row] = split.labels[index]
-        if let augmentation {
-          let map = augmentation.transform(
-            seed: seed, epoch: epoch, index: index, height: split.height, width: split.width)
-          sampler.resample(source, map, to: target + row * imageSize)
-        } else {
-          sampler.copy(source, to: target + row * imageSize)
-        }
-      }
-    }
+    let indices = indices(of: batch)
+    split.writeImages(
+      indices, seed: seed, epoch: epoch, scaling: scaling, augmentation: augmentation, to: target)
+    for (row, index) in indices.enumerated() { labels[row] = split.labels[index] }
     return rows
   }
 

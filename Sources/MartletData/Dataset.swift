@@ -101,18 +101,20 @@ public struct Dataset: Sendable {
     }
   }
 
-  /// The data set that `--data NAME|DIR` means: `mnist5k`, `fashion-mnist` or a directory.
+  /// The data set that `--data NAME|DIR` means: `mnist5k`, `digits`, `fashion-mnist` or a
+  /// directory.
   ///
   /// - Throws: ``DataError`` when it is missing or damaged.
   public static func named(_ name: String) throws(DataError) -> Dataset {
     switch name {
     case "mnist5k": return try mnist5k()
+    case "digits": return try digits()
     case "fashion-mnist": return try fashionMNIST()
     default:
       guard FileSystem.isDirectory(name) else {
         throw DataError(
           .notFound, "no such data set", at: name,
-          expected: "mnist5k, fashion-mnist, or a directory with IDX files")
+          expected: "mnist5k, digits, fashion-mnist, or a directory with IDX files")
       }
       return try Dataset(directory: name)
     }

@@ -74,6 +74,44 @@ final class GzipReader {
     return done
   }
 
+  /// All of a gzip file's content, of at most `limit` bytes; memory grows with what is delivered.
+  static func inflated(
+    _ file: [UInt8], limit: Int, location: String
+  ) throws(DataError) -> [UInt8] {
+    var result: [UInt8] = []
+    var failure: DataError?
+    file.withUnsafeBytes { bytes in
+      do throws(DataError) {
+        result = try inflated(bytes, limit: limit, location: location)
+      } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return result
+  }
+
+  static func inflated(
+    _ file: UnsafeRawBufferPointer, limit: Int, location: String
+  ) throws(DataError) -> [UInt8] {
+    let reader = try GzipReader(file, location: location)
+    var result: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      var failure: DataError?
+      var count = 0
+      piece.withUnsafeMutableBytes { buffer in
+        do throws(DataError) { count = try reader.read(into: buffer) } catch { failure = error }
+      }
+      if let failure { throw failure }
+      if count == 0 { return result }
+      guard result.count + count <= limit else {
+        throw DataError(
+          .tooLarge, "the compressed file is too large", at: location,
+          got: "more than \(limit) bytes uncompressed", expected: "at most \(limit)")
+      }
+      result += piece[..<count]
+    }
+  }
+
   // gzip files may be concatenated; anything else behind a member is damage.
   private func endMember() throws(DataError) {
     let rest = UnsafeRawBufferPointer(

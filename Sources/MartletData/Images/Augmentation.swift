@@ -2,6 +2,7 @@
 // (seed, epoch, index) alone.
 
 import MartletExecution
+import MartletTraining
 
 #if canImport(Glibc)
   import Glibc
@@ -71,40 +72,6 @@ public struct Augmentation: Hashable, Sendable {
     return Transform(
       xx: xx, xy: xy, x0: cx - xx * (cx + dx) - xy * (cy + dy),
       yx: yx, yy: yy, y0: cy - yx * (cx + dx) - yy * (cy + dy))
-  }
-}
-
-/// SplitMix64 from a key of (seed, epoch, index): a generator that needs no history.
-/// https://doi.org/10.1145/2714064.2660195
-struct CounterRandom {
-  private var state: UInt64
-
-  init(seed: UInt64, epoch: Int, index: Int) {
-    state = CounterRandom.mix(seed)
-    state = CounterRandom.mix(state ^ UInt64(bitPattern: Int64(epoch)))
-    state = CounterRandom.mix(state ^ UInt64(bitPattern: Int64(index)))
-  }
-
-  private static func mix(_ x: UInt64) -> UInt64 {
-    var z = x &+ 0x9e37_79b9_7f4a_7c15
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-
-  mutating func next() -> UInt64 {
-    defer { state &+= 0x9e37_79b9_7f4a_7c15 }
-    return CounterRandom.mix(state)
-  }
-
-  /// Uniform in 0..<bound, to within bound / 2⁶⁴.
-  mutating func below(_ bound: Int) -> Int {
-    Int(next().multipliedFullWidth(by: UInt64(bound)).high)
-  }
-
-  /// Uniform in −1 ..< 1, in steps of 2⁻²³.
-  mutating func symmetric() -> Float {
-    Float(Int32(truncatingIfNeeded: next() >> 40) - (1 << 23)) * 0x1p-23
   }
 }
 
