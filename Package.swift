@@ -11,7 +11,8 @@ let package = Package(
     .executable(name: "martlet", targets: ["MartletCLI"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // C: the kernel runtime, and the one place that sees libtcc.
@@ -42,7 +43,8 @@ let package = Package(
     .target(
       name: "MartletData",
       dependencies: ["MartletTraining", "CMartletDigits", "CMartletClassics", "CPNG", "CZlib"]),
-    .target(name: "MartletRecipes", dependencies: ["MartletData"]),
+    .target(
+      name: "MartletRecipes", dependencies: ["MartletData", .product(name: "Yams", package: "Yams")]),
 
     .executableTarget(
       name: "MartletCLI",
@@ -80,6 +82,8 @@ let package = Package(
       name: "DataTests",
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),
+    .testTarget(
+      name: "RecipeTests", dependencies: ["MartletRecipes"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
