@@ -78,6 +78,7 @@ let package = Package(
     .testTarget(name: "PassTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "TrainerTests", dependencies: ["MartletTraining"], exclude: ["Fixtures"]),
     .testTarget(
       name: "DataTests",
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],

@@ -140,8 +140,12 @@ public struct Plateau: Sendable {
   }
 
   /// Takes a measurement, such as a validation loss, and gives the multiple of the base rate.
-  public mutating func update(_ measure: Double) -> Double {
-    if measure < best * (1 - threshold) || best == .infinity && measure.isFinite {
+  ///
+  /// With `rising`, for accuracies, an improvement is a rise by the threshold's fraction of the best.
+  public mutating func update(_ measure: Double, rising: Bool = false) -> Double {
+    let improved =
+      rising ? measure > best * (1 + threshold) : measure < best * (1 - threshold)
+    if improved || best == .infinity && measure.isFinite {
       best = measure
       waited = 0
     } else {
@@ -152,5 +156,14 @@ public struct Plateau: Sendable {
       }
     }
     return rate
+  }
+
+  /// What measurements have made of it, for a checkpoint: rate, best, epochs waited.
+  package var memory: [Double] {
+    get { [rate, best, Double(waited)] }
+    set {
+      guard newValue.count == 3, let waits = Int(exactly: newValue[2]) else { return }
+      (rate, best, waited) = (newValue[0], newValue[1], waits)
+    }
   }
 }

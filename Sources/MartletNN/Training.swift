@@ -158,6 +158,16 @@ public func compile<Model: Layer>(
   options: CompileOptions? = nil,
   auxiliary body: @escaping ([Tensor]) throws -> (Tensor, [String: Tensor])
 ) throws -> TrainingStep {
+  try compile(training: model, with: optimizer, specs, options: options, auxiliary: body)
+}
+
+/// Compiles a training step of any number of inputs, whose closure returns the loss and auxiliary
+/// outputs by name.
+public func compile<Model: Layer>(
+  training model: Model, with optimizer: some Optimizer, _ specs: [TensorSpec],
+  options: CompileOptions? = nil,
+  auxiliary body: @escaping ([Tensor]) throws -> (Tensor, [String: Tensor])
+) throws -> TrainingStep {
   var options = try options ?? CompileOptions()
   if options.name == "program" { options.name = "\(Model.self)" }
   let update = StepUpdate(optimizer, model.parameters.filter(\.isTrainable))

@@ -1,0 +1,28 @@
+// What a run may be told beside its model, its data and its loss.
+
+import MartletExecution
+import MartletIR
+
+/// How a ``Trainer`` goes about a run.
+public struct TrainerOptions: Sendable {
+  /// How programs are compiled, and their threads. The run's seed replaces the one here.
+  public var compile: CompileOptions
+  /// Whether each epoch has an order of its own; otherwise the set's.
+  public var shuffles = true
+  /// Whether a last batch that is not full is left out; otherwise it is a program of its own.
+  public var dropsLast = false
+  /// Threads that make batches ahead of the steps; 0 makes each batch when it is due. The bits of a
+  /// run do not depend on it.
+  public var prefetchThreads = 1
+  /// Examples in a batch of an evaluation, which may be larger than in training.
+  public var evaluationBatch = 128
+  /// Whether metrics are computed on the training batches too, as they are trained on.
+  public var measuresTraining = true
+  /// Asked before each step: true ends the run after saving, for a signal that came.
+  public var isInterrupted: @Sendable () -> Bool = { false }
+
+  /// Options from the environment; see `CompileOptions`.
+  public init() throws(CompileError) { compile = try CompileOptions() }
+  /// Options around those of the compiler.
+  public init(compile: CompileOptions) { self.compile = compile }
+}

@@ -1,0 +1,125 @@
+// The run of a trainer: steps, epochs, and what happens between them.
+
+import MartletExecution
+import MartletIR
+import MartletNN
+
+extension Trainer {
+  /// Trains until the last epoch, or until early stopping, a callback or an interruption ends it.
+  ///
+  /// Called again after an interruption or a resumption, it goes on where it was.
+  ///
+  /// - Returns: What the run did, epoch by epoch.
+  /// - Throws: What data, checkpoints and callbacks throw; ``RunError`` for a loss that is no
+  ///   finite number.
+  @discardableResult
+  public func run() throws -> History {
+    let start = nowMilliseconds()
+    history.outcome = .running
+    stopReason = nil
+    for callback in callbacks { try callback.begin(self) }
+    let loader = BatchLoader(
+      training, order, steps: position.step..<totalSteps, threads: options.prefetchThreads)
+    var epochStart = nowMilliseconds()
+    while position.step < totalSteps, stopReason == nil {
+      if options.isInterrupted() {
+        history.outcome = .interrupted
+        break
+      }
+      guard let batch = try loader.next() else { break }
+      let rate = try takeStep(batch)
+      loader.recycle(batch)
+      if position.step % order.perEpoch == 0 {
+        try endEpoch(rate, milliseconds: nowMilliseconds() - epochStart)
+        epochStart = nowMilliseconds()
+      }
+    }
+    if history.outcome == .running {
+      history.outcome = stopReason.map { .stopped($0) } ?? .completed
+    }
+    if history.outcome != .interrupted { try restoreBest() }
+    history.seconds = (nowMilliseconds() - start) / 1e3
+    for callback in callbacks { try callback.end(self, history) }
+    return history
+  }
+
+  /// The learning rate of a step.
+  func rate(of step: Int) -> Double {
+    let time = schedule.unit == .step ? step : step / order.perEpoch
+    return optimizer.learningRate * factors.factor(at: time) * (position.plateau?.rate ?? 1)
+  }
+
+  private func takeStep(_ batch: [NDArray]) throws -> Double {
+    let number = position.step
+    let rows = order.size(of: number)
+    let rate = rate(of: number)
+    let sized = try step.resized(batch: rows)
+    // Random draws belong to the step of the run, whichever program takes it.
+    sized.session.seed = seed
+    sized.session.step = Int64(number)
+    let result = try sized.run(batch, learningRate: rate)
+    let loss = try result.item()
+    guard loss.isFinite else { throw notFinite(loss, number) }
+    try position.running.add(
+      loss: loss, examples: rows, layout, batch: batch, results: result.auxiliary)
+    position.step += 1
+    history.steps = position.step
+    if !callbacks.isEmpty {
+      let (epoch, place) = number.quotientAndRemainder(dividingBy: order.perEpoch)
+      let report = StepReport(
+        step: position.step, totalSteps: totalSteps, epoch: epoch, batch: place,
+        batchesPerEpoch: order.perEpoch, examples: rows, loss: loss,
+        measures: position.running, learningRate: rate)
+      for callback in callbacks { try callback.step(self, report) }
+    }
+    return rate
+  }
+
+  private func notFinite(_ loss: Double, _ number: Int) -> RunError {
+    RunError(
+      .check, "the loss of step \(number) is \(loss)", at: "training",
+      hint: "a smaller learning rate, or clip the gradients")
+  }
+
+  private func endEpoch(_ rate: Double, milliseconds: Double) throws {
+    let epoch = position.step / order.perEpoch - 1
+    var record = EpochRecord(
+      epoch: epoch, steps: position.step, learningRate: rate,
+      training: position.running.measures, validation: [:], seconds: 0)
+    position.running.reset()
+    let start = nowMilliseconds()
+    if let validation { record.validation = try evaluate(validation).measures }
+    record.seconds = (milliseconds + nowMilliseconds() - start) / 1e3
+    history.epochs.append(record)
+    if var plateau = position.plateau {
+      let measure = schedule.measure ?? defaultMeasure
+      _ = plateau.update(record[measure] ?? .nan, rising: rises(measure))
+      position.plateau = plateau
+    }
+    try watch(record)
+    for callback in callbacks { try callback.epoch(self, record) }
+  }
+
+  /// Early stopping.
+  private func watch(_ record: EpochRecord) throws {
+    guard let stopping else { return }
+    let measure = stopping.measure ?? defaultMeasure
+    let improved = position.stopping.update(
+      record[measure] ?? .nan, epoch: record.epoch, rising: rises(measure),
+      minimalChange: stopping.minimalChange)
+    history.bestEpoch = position.stopping.epoch
+    if improved {
+      if stopping.restoresBest { position.bestWeights = try model.snapshot() }
+    } else if position.stopping.waited >= max(1, stopping.patience) {
+      stop(
+        because: "no better \(measure) than \(position.stopping.value ?? .nan) of epoch "
+          + "\((position.stopping.epoch ?? 0) + 1) in \(position.stopping.waited) epochs")
+    }
+  }
+
+  private func restoreBest() throws {
+    guard let best = position.bestWeights, position.stopping.waited > 0 else { return }
+    try best.restore(into: model)
+    history.restoredBest = true
+  }
+}
