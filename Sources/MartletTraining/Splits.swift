@@ -93,16 +93,18 @@ extension Examples {
     return result
   }
 
-  /// The class of every example: its one field of type i32[].
+  /// The class of every example: its field of type i32[], or the one called `labels` if there are
+  /// several.
   ///
   /// - Throws: ``DataError`` when there is no such field or there are several.
   public func classLabels() throws(DataError) -> [Int32] {
-    let candidates = fields.indices.filter { fields[$0].type == TensorType(.int32, []) }
+    var candidates = fields.indices.filter { fields[$0].type == TensorType(.int32, []) }
+    if candidates.count > 1 { candidates.removeAll { fields[$0].name != "labels" } }
     guard let field = candidates.first, candidates.count == 1 else {
       throw DataError(
         .mismatch, "the examples have no class labels", at: "examples",
         got: "fields " + fields.map { "\($0.label) \($0.type)" }.joined(separator: ", "),
-        expected: "one field of type i32[]")
+        expected: "one field of type i32[], or one called labels")
     }
     if let set = self as? any ClassLabelled { return set.labels }
     if let subset = self as? Subset {
