@@ -119,6 +119,48 @@ package struct Graph: Sendable {
     return append(op, operands, types: types, regions: regions, location: location)
   }
 
+  /// Room for a copy of a graph and a few nodes more.
+  fileprivate mutating func reserveCapacity(like other: Graph) {
+    nodes.reserveCapacity(other.nodes.count + other.nodes.count / 16)
+    values.reserveCapacity(other.values.count + other.values.count / 16)
+  }
+
+  /// True when values are numbered in order: parameters, then the results of each node.
+  fileprivate var isDense: Bool {
+    var next = 0
+    for parameter in parameters {
+      guard parameter.value.id == next else { return false }
+      next += 1
+    }
+    for index in nodes.indices {
+      guard nodes[index].firstResult.id == next else { return false }
+      next += nodes[index].resultCount
+    }
+    return next == values.count
+  }
+
+  /// Appends the first nodes of a dense graph to one that has its parameters alone.
+  fileprivate mutating func appendPrefix(of other: Graph, nodes count: Int) {
+    let end =
+      count < other.nodes.count ? other.nodes[count].firstResult.id : other.values.count
+    nodes.append(contentsOf: other.nodes[..<count])
+    values.append(contentsOf: other.values[values.count..<end])
+  }
+
+  /// Appends a node of another graph, with operands of this one; returns its first result.
+  fileprivate mutating func appendCopy(of other: Graph, node: Int, operands: [Value]) -> Value {
+    let first = Value(values.count)
+    var copy = other.nodes[node]
+    for offset in 0..<copy.resultCount {
+      let type = other.values[copy.firstResult.id + offset].type
+      values.append(ValueInfo(type: type, node: nodes.count))
+    }
+    copy.operands = operands
+    copy.firstResult = first
+    nodes.append(copy)
+    return first
+  }
+
   /// For each value, how many operands (and outputs) read it.
   package func useCounts() -> [Int] {
     var counts = [Int](repeating: 0, count: values.count)
@@ -141,41 +183,108 @@ package struct Graph: Sendable {
 
 /// Copies a graph node by node into a new one, letting a pass replace nodes on the way. One
 /// forward walk, linear in nodes; operands always point into the new graph.
+///
+/// A walk that changes nothing costs nothing: until ``diverge(before:)`` the new graph is the
+/// source itself, whose nodes up to there then are the new one's.
 package struct GraphRewriter {
   package let source: Graph
+  /// While ``sharesSource``, the source as it is; append to it only after ``diverge(before:)``.
   package var graph: Graph
-  private var map: [Value?]
+  /// True while no node has been copied or replaced.
+  package private(set) var sharesSource = false
+  private var map: [Value] = []
+
+  /// No value of the new graph yet.
+  private static let none = Value(-1)
 
   package init(_ source: Graph) {
     self.source = source
     graph = Graph(name: source.name)
-    map = [Value?](repeating: nil, count: source.values.count)
+    begin(0)
+  }
+
+  /// A rewriter that shares the source's nodes until it diverges; see ``sharesSource``.
+  package init(sharing source: Graph) {
+    self.source = source
+    graph = source
+    sharesSource = source.isDense
+    if !sharesSource {
+      graph = Graph(name: source.name)
+      begin(0)
+    }
+  }
+
+  /// Makes room for a copy whose first `shared` nodes are the source's.
+  private mutating func begin(_ shared: Int) {
+    graph.reserveCapacity(like: source)
+    map = [Value](repeating: GraphRewriter.none, count: source.values.count)
     for parameter in source.parameters {
       map[parameter.value.id] = graph.addParameter(
         source.type(parameter.value), name: parameter.name, role: parameter.role)
     }
+    guard shared > 0 else { return }
+    graph.appendPrefix(of: source, nodes: shared)
+    for value in source.parameters.count..<graph.values.count { map[value] = Value(value) }
+  }
+
+  /// From here on the graph is one of its own: the nodes before `node` are those of the source.
+  package mutating func diverge(before node: Int) {
+    guard sharesSource else { return }
+    sharesSource = false
+    graph = Graph(name: source.name)
+    begin(node)
   }
 
   /// The new value that stands for an old one. Nil only for values not reached yet.
-  package subscript(_ old: Value) -> Value? { map[old.id] }
+  package subscript(_ old: Value) -> Value? {
+    if sharesSource { return old }
+    let value = map[old.id]
+    return value == GraphRewriter.none ? nil : value
+  }
+
+  /// The operands of a node of the source, in the new graph.
+  package func operands(ofNode index: Int) -> [Value] {
+    if sharesSource { return source.nodes[index].operands }
+    return mapped(source.nodes[index].operands)
+  }
+
+  private func mapped(_ operands: [Value]) -> [Value] {
+    // Most operands keep their number, and then the list needs no copy.
+    if operands.allSatisfy({ map[$0.id] == $0 }) { return operands }
+    var result: [Value] = []
+    result.reserveCapacity(operands.count)
+    for operand in operands where map[operand.id] != GraphRewriter.none {
+      result.append(map[operand.id])
+    }
+    return result
+  }
 
   package mutating func replace(_ old: Value, with new: Value) { map[old.id] = new }
 
   /// Copies a node of the source with its operands mapped.
+  package mutating func copy(nodeAt index: Int) {
+    let first = source.nodes[index].firstResult.id
+    let count = source.nodes[index].resultCount
+    let made = graph.appendCopy(
+      of: source, node: index, operands: mapped(source.nodes[index].operands))
+    for offset in 0..<count { map[first + offset] = Value(made.id + offset) }
+  }
+
+  /// Copies a node of the source with its operands mapped.
   @discardableResult
   package mutating func copy(_ node: Node, regions: [Graph]? = nil) -> [Value] {
-    let operands = node.operands.compactMap { map[$0.id] }
     let results = graph.append(
-      node.op, operands, types: node.results.map { source.type($0) },
+      node.op, mapped(node.operands), types: node.results.map { source.type($0) },
       regions: regions ?? node.regions, location: node.location)
     for (old, new) in zip(node.results, results) { map[old.id] = new }
     return results
   }
 
   /// Maps the outputs; the rewritten graph is complete.
-  package mutating func finish() -> Graph {
+  package consuming func finish() -> Graph {
+    if sharesSource { return source }
     for output in source.outputs {
-      if let value = map[output.value.id] {
+      if let value = self[output.value] {
         graph.addOutput(value, name: output.name, role: output.role)
       }
     }
@@ -187,11 +296,12 @@ package struct GraphRewriter {
     _ source: Graph, _ body: (inout GraphRewriter, Node) throws(E) -> [Value]?
   ) throws(E) -> Graph {
     var rewriter = GraphRewriter(source)
-    for node in source.nodes {
+    for index in source.nodes.indices {
+      let node = source.nodes[index]
       if let replacement = try body(&rewriter, node) {
         for (old, new) in zip(node.results, replacement) { rewriter.replace(old, with: new) }
       } else {
-        rewriter.copy(node)
+        rewriter.copy(nodeAt: index)
       }
     }
     return rewriter.finish()

@@ -11,6 +11,15 @@ package final class CodeCache: Sendable {
     let source: EmittedSource
     let backend: Backend
     let isa: InstructionSet
+
+    /// The text's bytes and not its characters, whose canonical form takes ten times as long.
+    func hash(into hasher: inout Hasher) {
+      var text = source.text
+      text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+      hasher.combine(source.form)
+      hasher.combine(backend)
+      hasher.combine(isa)
+    }
   }
 
   private struct Entry {

@@ -24,8 +24,10 @@ package struct Canonicalize: Pass {
   /// Replaces `call` by its body, as deep as calls nest.
   private func inlineCalls(_ graph: inout Graph) {
     func hasCalls(_ graph: Graph) -> Bool {
-      graph.nodes.contains { node in
-        guard let op = node.op as? any Op, case .inlined = op.lowering else { return false }
+      graph.nodes.indices.contains { index in
+        guard !graph.nodes[index].regions.isEmpty, let op = graph.nodes[index].op as? any Op,
+          case .inlined = op.lowering
+        else { return false }
         return true
       }
     }
@@ -65,7 +67,7 @@ package struct Canonicalize: Pass {
       case let op as Broadcast where op.axes == Array(0..<op.shape.count): break
       default: return nil
       }
-      return g.type(node.operands[0]) == node.types[0] ? [node.operands[0]] : nil
+      return g.type(node.operands[0]) == node.type ? [node.operands[0]] : nil
     },
     // reshape (reshape x) → reshape x
     Rule("reshape-of-reshape", on: Reshape.self) { node, g in
@@ -119,11 +121,14 @@ package struct Canonicalize: Pass {
       guard node.op is Reshape || node.op is Transpose, let splat = g.splat(node.operands[0]) else {
         return nil
       }
-      return g.constant(splat, node.types[0], node.location).map { [$0] }
+      return g.constant(splat, node.type, node.location).map { [$0] }
     },
     // f(broadcast a, broadcast b) → broadcast f(a, b): fewer elements, the same bits
     Rule("sink-broadcast") { node, g in
-      guard case .elementwise = node.op.lowering, !node.operands.isEmpty else { return nil }
+      guard !node.operands.isEmpty,
+        node.operands.allSatisfy({ g.isDefined($0, by: Broadcast.self) }),
+        case .elementwise? = node.lowering
+      else { return nil }
       var shape: Shape?
       var axes: [Int]?
       var inner: [Value] = []
@@ -150,13 +155,15 @@ package struct Canonicalize: Pass {
       }
       guard let small = g.emit(node.op, inner, node.location) else { return nil }
       return g.emit(
-        Broadcast(shape: node.types[0].shape, axes: axes ?? []), [small], node.location
+        Broadcast(shape: node.type.shape, axes: axes ?? []), [small], node.location
       ).map { [$0] }
     },
     // commutative f(constant, x) → f(x, constant)
     Rule("constant-right") { node, g in
-      guard case .elementwise(.binary(let function, .operand(0), .operand(1))) = node.op.lowering,
-        function.isCommutative, g.splat(node.operands[0]) != nil, g.splat(node.operands[1]) == nil
+      guard node.operands.count == 2, g.splat(node.operands[0]) != nil,
+        g.splat(node.operands[1]) == nil,
+        case .elementwise(.binary(let function, .operand(0), .operand(1)))? = node.lowering,
+        function.isCommutative
       else { return nil }
       return g.emit(node.op, [node.operands[1], node.operands[0]], node.location).map { [$0] }
     },

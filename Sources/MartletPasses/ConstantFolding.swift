@@ -24,19 +24,20 @@ package struct ConstantFolding: Pass {
 
   /// f(constants) → constant
   static let fold = Rule("fold-constants") { node, g in
-    guard !node.operands.isEmpty, node.types.count == 1, node.regions.isEmpty,
-      node.types[0].count <= maximumElements, !(node.op is Constant)
+    guard !node.operands.isEmpty, !node.hasRegions,
+      node.operands.allSatisfy({ g.isDefined($0, by: Constant.self) }), node.resultCount == 1,
+      node.type.count <= maximumElements
     else { return nil }
     // A broadcast literal is already in its shortest form.
     if node.op is Broadcast || node.op is Reshape { return nil }
     var inputs: [HostArray] = []
     for operand in node.operands {
-      guard let definition = g.definition(operand), let constant = definition.op as? Constant,
-        constant.array.count <= maximumElements
-      else { return nil }
-      inputs.append(constant.array)
+      guard let array = g.literal(operand), array.count <= maximumElements else { return nil }
+      inputs.append(array)
     }
-    guard let result = try? node.op.evaluate(inputs, [])[0] else { return nil }
+    guard let op = node.op as? any Op, let result = try? op.evaluate(inputs, [])[0] else {
+      return nil
+    }
     return g.emit(Constant(result), [], node.location).map { [$0] }
   }
 
@@ -44,12 +45,11 @@ package struct ConstantFolding: Pass {
   static let emptyReduction = Rule(
     "empty-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self
   ) { node, g in
-    guard case .reduction = node.op.lowering,
-      g.type(node.operands[0]).count == 0, node.types[0].count > 0
+    guard g.type(node.operands[0]).count == 0, node.type.count > 0, let op = node.op as? any Op
     else { return nil }
-    let type = node.types[0]
+    let type = node.type
     guard
-      let neutral = try? node.op.evaluate(
+      let neutral = try? op.evaluate(
         [HostArray(g.type(node.operands[0]), [Double]())], [])[0].splatValue
     else { return nil }
     return g.constant(neutral, type, node.location).map { [$0] }

@@ -17,18 +17,28 @@ package struct DeadCodeElimination: Pass {
   }
 }
 
-func removeDeadNodes(_ graph: inout Graph) {
+/// For each node, whether an output needs it.
+func liveNodes(_ graph: Graph) -> [Bool] {
   var live = [Bool](repeating: false, count: graph.values.count)
   for output in graph.outputs { live[output.value.id] = true }
   var keep = [Bool](repeating: false, count: graph.nodes.count)
   for index in graph.nodes.indices.reversed() {
-    let node = graph.nodes[index]
-    guard node.results.contains(where: { live[$0.id] }) else { continue }
+    let first = graph.nodes[index].firstResult.id
+    guard (first..<first + graph.nodes[index].resultCount).contains(where: { live[$0] }) else {
+      continue
+    }
     keep[index] = true
-    for operand in node.operands { live[operand.id] = true }
+    for operand in graph.nodes[index].operands { live[operand.id] = true }
   }
-  if keep.allSatisfy({ $0 }) { return }
-  var rewriter = GraphRewriter(graph)
-  for (index, node) in graph.nodes.enumerated() where keep[index] { rewriter.copy(node) }
+  return keep
+}
+
+func removeDeadNodes(_ graph: inout Graph) {
+  let keep = liveNodes(graph)
+  guard let first = keep.firstIndex(of: false) else { return }
+  var rewriter = GraphRewriter(sharing: graph)
+  let begin = rewriter.sharesSource ? first : 0
+  rewriter.diverge(before: first)
+  for index in begin..<keep.count where keep[index] { rewriter.copy(nodeAt: index) }
   graph = rewriter.finish()
 }

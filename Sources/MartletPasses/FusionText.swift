@@ -22,9 +22,17 @@ extension Lowering {
     }
     return names.joined(separator: "_")
   }
+}
+
+/// Fusion groups, to be described when somebody asks: the text takes as long as fusion itself.
+struct FusionDescription: Sendable {
+  let graph: Graph
+  let plan: FusionPlan
+  let stored: Set<Value>
+  let leaving: Set<Value>
 
   /// The groups, what is in each, and why it ended: what keeps its readers in groups of their own.
-  func describeFusion() -> String {
+  var text: String {
     var text = ""
     var readers = [[Int]](repeating: [], count: graph.values.count)
     for index in graph.nodes.indices where plan.groupOfNode[index] != nil {

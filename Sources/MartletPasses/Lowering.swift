@@ -11,8 +11,9 @@ package struct LoweredProgram: Sendable {
   package var parameterSlots: [Int]
   package var resultSlots: [Int]
   package var constants: [(slot: Int, array: HostArray)]
+  var fusion: FusionDescription?
   /// Fusion groups as text, for `inspect --stage fused`.
-  package var fusionText: String
+  package var fusionText: String { fusion?.text ?? "" }
 }
 
 package struct Lowering {
@@ -75,8 +76,7 @@ package struct Lowering {
     self.graph = graph
     self.plan = plan
     out = LoweredProgram(
-      schedule: Schedule(name: graph.name), parameterSlots: [], resultSlots: [], constants: [],
-      fusionText: "")
+      schedule: Schedule(name: graph.name), parameterSlots: [], resultSlots: [], constants: [])
     steps = [[Schedule.Step]](repeating: [], count: plan.groups.count)
     parameterNames = Dictionary(
       graph.parameters.map { ($0.value, $0.name) }, uniquingKeysWith: { first, _ in first })
@@ -99,7 +99,7 @@ package struct Lowering {
     out.schedule.boundCount = out.schedule.buffers.reduce(0) {
       if case .bound(let slot) = $1.storage { return max($0, slot + 1) } else { return $0 }
     }
-    out.fusionText = describeFusion()
+    out.fusion = FusionDescription(graph: graph, plan: plan, stored: stored, leaving: leaving)
     return out
   }
 

@@ -6,40 +6,69 @@ import MartletOps
 
 /// A node under rewriting: its operation with operands in the new graph.
 package struct Match {
-  package let op: any Op
+  package let op: any Operation
   package let operands: [Value]
-  package let types: [TensorType]
   package let location: SourceLocation
-  package let regions: [Graph]
+  package let hasRegions: Bool
+  fileprivate let values: [ValueInfo]
+  fileprivate let results: Range<Int>
+
+  /// The type of the first result.
+  package var type: TensorType { values[results.lowerBound].type }
+  package var resultCount: Int { results.count }
+  /// How the operation becomes a kernel. Costs more than a look at the operands: ask last.
+  package var lowering: MartletOps.Lowering? { (op as? any Op)?.lowering }
 }
 
 /// The graph that rules build, with the questions that they ask.
 package struct RewriteContext {
   package var rewriter: GraphRewriter
+  /// The node of the source that is being matched.
+  fileprivate var node = 0
+
+  fileprivate init(_ rewriter: GraphRewriter) { self.rewriter = rewriter }
 
   package func type(_ value: Value) -> TensorType { rewriter.graph.type(value) }
 
   /// The operation that defines a value, and its operands; nil for parameters.
-  package func definition(_ value: Value) -> (op: any Op, operands: [Value])? {
-    guard let node = rewriter.graph.definition(value), let op = node.op as? any Op else {
-      return nil
-    }
-    return (op, node.operands)
+  package func definition(_ value: Value) -> (op: any Operation, operands: [Value])? {
+    guard let node = rewriter.graph.values[value.id].node else { return nil }
+    return (rewriter.graph.nodes[node].op, rewriter.graph.nodes[node].operands)
+  }
+
+  /// True when an operation of type `O` defines a value. Types are compared, which is far cheaper
+  /// than a cast.
+  package func isDefined<O: Operation>(_ value: Value, by _: O.Type) -> Bool {
+    guard let node = rewriter.graph.values[value.id].node else { return false }
+    return Swift.type(of: rewriter.graph.nodes[node].op) == O.self
   }
 
   /// The operands of a value that an operation of type `O` defines.
   package func operands<O: Op>(of value: Value, as _: O.Type) -> [Value]? {
-    guard let (op, operands) = definition(value), op is O else { return nil }
-    return operands
+    guard let node = rewriter.graph.values[value.id].node,
+      Swift.type(of: rewriter.graph.nodes[node].op) == O.self
+    else { return nil }
+    return rewriter.graph.nodes[node].operands
+  }
+
+  /// The literal that defines a value.
+  package func literal(_ value: Value) -> HostArray? {
+    guard let node = rewriter.graph.values[value.id].node,
+      Swift.type(of: rewriter.graph.nodes[node].op) == Constant.self
+    else { return nil }
+    return (rewriter.graph.nodes[node].op as? Constant)?.array
   }
 
   /// The one number that every element of a value is, seen through broadcasts and reshapes.
   package func splat(_ value: Value) -> HostArray? {
     var value = value
-    while let (op, operands) = definition(value) {
-      if let constant = op as? Constant { return constant.array.splatValue }
-      guard op is Broadcast || op is Reshape || op is Transpose || op is StopGradient,
-        let next = operands.first
+    while let node = rewriter.graph.values[value.id].node {
+      let kind = Swift.type(of: rewriter.graph.nodes[node].op)
+      if kind == Constant.self { return literal(value)?.splatValue }
+      guard
+        kind == Broadcast.self || kind == Reshape.self || kind == Transpose.self
+          || kind == StopGradient.self,
+        let next = rewriter.graph.nodes[node].operands.first
       else { return nil }
       value = next
     }
@@ -52,9 +81,10 @@ package struct RewriteContext {
   }
 
   /// Appends a node; nil when the types do not fit, which no rule should meet.
-  package mutating func emit(_ op: any Op, _ operands: [Value], _ location: SourceLocation)
-    -> Value?
-  {
+  package mutating func emit(
+    _ op: any Operation, _ operands: [Value], _ location: SourceLocation
+  ) -> Value? {
+    rewriter.diverge(before: node)
     guard let results = try? rewriter.graph.append(op, operands, location: location) else {
       return nil
     }
@@ -94,6 +124,9 @@ package struct Rule: Sendable {
 }
 
 /// Applies rules to each node in order, until a walk changes nothing (at most `limit` walks).
+///
+/// A walk copies nothing before the first node that changes. What changes leave dead is matched no
+/// more, and removed at the end.
 package func rewrite(
   _ graph: inout Graph, _ rules: [Rule], _ passContext: PassContext = PassContext(), limit: Int = 8
 ) {
@@ -103,33 +136,44 @@ package func rewrite(
   for rule in rules {
     for root in rule.roots ?? [] { byRoot[ObjectIdentifier(root), default: []].append(rule) }
   }
-  for _ in 0..<limit {
+  for root in byRoot.keys { byRoot[root]? += general }
+  var hasChanged = false
+  defer { if hasChanged { removeDeadNodes(&graph) } }
+  for walk in 0..<limit {
+    let live = walk > 0 ? liveNodes(graph) : []
+    var context = RewriteContext(GraphRewriter(sharing: graph))
     var changed = false
-    var context = RewriteContext(rewriter: GraphRewriter(graph))
-    nodes: for node in graph.nodes {
-      let own = byRoot[ObjectIdentifier(type(of: node.op))] ?? []
-      if !own.isEmpty || !general.isEmpty, let op = node.op as? any Op {
-        let operands = node.operands.compactMap { context.rewriter[$0] }
+    nodes: for index in graph.nodes.indices {
+      if walk > 0, !live[index] { continue }
+      let rules = byRoot[ObjectIdentifier(type(of: graph.nodes[index].op))] ?? general
+      if !rules.isEmpty {
+        let first = graph.nodes[index].firstResult.id
         let match = Match(
-          op: op, operands: operands, types: node.results.map { graph.type($0) },
-          location: node.location, regions: node.regions)
-        for rule in own + general {
+          op: graph.nodes[index].op, operands: context.rewriter.operands(ofNode: index),
+          location: graph.nodes[index].location,
+          hasRegions: !graph.nodes[index].regions.isEmpty, values: graph.values,
+          results: first..<first + graph.nodes[index].resultCount)
+        context.node = index
+        for rule in rules {
           guard let replacement = rule.apply(match, &context),
-            replacement.count == node.resultCount,
-            zip(replacement, match.types).allSatisfy({ context.type($0) == $1 })
+            replacement.count == match.resultCount,
+            zip(replacement, match.results).allSatisfy({
+              context.type($0) == graph.values[$1].type
+            })
           else { continue }
-          passContext.observeRule?(rule.name, node.op.name)
-          for (old, new) in zip(node.results, replacement) {
-            context.rewriter.replace(old, with: new)
+          passContext.observeRule?(rule.name, match.op.name)
+          context.rewriter.diverge(before: index)
+          for (old, new) in zip(match.results, replacement) {
+            context.rewriter.replace(Value(old), with: new)
           }
           changed = true
           continue nodes
         }
       }
-      context.rewriter.copy(node)
+      if !context.rewriter.sharesSource { context.rewriter.copy(nodeAt: index) }
     }
     guard changed else { return }
+    hasChanged = true
     graph = context.rewriter.finish()
-    removeDeadNodes(&graph)
   }
 }

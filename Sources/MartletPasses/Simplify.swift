@@ -27,7 +27,7 @@ package struct Simplify: Pass {
     },
     // x * -1 → negate x
     Rule("times-minus-one", on: Multiply.self) { node, g in
-      guard node.op is Multiply, node.types[0].dtype.isFloatingPoint,
+      guard node.op is Multiply, node.type.dtype.isFloatingPoint,
         g.isSplat(node.operands[1], -1)
       else { return nil }
       return g.emit(Negate(), [node.operands[0]], node.location).map { [$0] }
@@ -51,7 +51,7 @@ package struct Simplify: Pass {
     },
     // integer x * 0 → 0 (for floats 0 · NaN is NaN)
     Rule("integer-times-zero", on: Multiply.self) { node, g in
-      guard node.op is Multiply, node.types[0].dtype.isInteger, g.isSplat(node.operands[1], 0)
+      guard node.op is Multiply, node.type.dtype.isInteger, g.isSplat(node.operands[1], 0)
       else {
         return nil
       }
@@ -84,18 +84,18 @@ package struct Simplify: Pass {
     },
     // x / c → x * (1/c) for a power of two, whose reciprocal is exact
     Rule("divide-by-power-of-two", on: Divide.self) { node, g in
-      guard node.op is Divide, node.types[0].dtype.isFloatingPoint,
+      guard node.op is Divide, node.type.dtype.isFloatingPoint,
         let divisor = g.splat(node.operands[1])
       else { return nil }
       let c = divisor.double(at: 0)
       guard c.isFinite, c != 0, Swift.abs(c.significand) == 1, (-100...100).contains(c.exponent),
-        let factor = g.constant(1 / c, like: node.types[0], node.location)
+        let factor = g.constant(1 / c, like: node.type, node.location)
       else { return nil }
       return g.emit(Multiply(), [node.operands[0], factor], node.location).map { [$0] }
     },
     // power(x, 2) → x * x,  power(x, 1) → x
     Rule("small-power", on: Power.self) { node, g in
-      guard node.op is Power, node.types[0].dtype.isFloatingPoint else { return nil }
+      guard node.op is Power, node.type.dtype.isFloatingPoint else { return nil }
       if g.isSplat(node.operands[1], 1) { return [node.operands[0]] }
       guard g.isSplat(node.operands[1], 2) else { return nil }
       return g.emit(Multiply(), [node.operands[0], node.operands[0]], node.location).map { [$0] }
@@ -112,22 +112,22 @@ package struct Simplify: Pass {
     },
     // convert to the dtype that it has → x
     Rule("convert-same", on: Convert.self) { node, g in
-      guard node.op is Convert, g.type(node.operands[0]) == node.types[0] else { return nil }
+      guard node.op is Convert, g.type(node.operands[0]) == node.type else { return nil }
       return [node.operands[0]]
     },
     // a reduction over axes of extent 1 only moves elements
     Rule("unit-reduction", on: ReduceSum.self, ReduceMax.self, ReduceMin.self, ReduceProduct.self) {
       node, g in
-      guard case .reduction(_, let axes) = node.op.lowering else { return nil }
+      guard case .reduction(_, let axes)? = node.lowering else { return nil }
       let shape = g.type(node.operands[0]).shape
       guard axes.allSatisfy({ shape[$0] == 1 }) else { return nil }
-      return g.emit(Reshape(node.types[0].shape), [node.operands[0]], node.location).map { [$0] }
+      return g.emit(Reshape(node.type.shape), [node.operands[0]], node.location).map { [$0] }
     },
     // a slice of everything → the thing itself
     Rule("whole-slice", on: Slice.self, Pad.self) { node, g in
-      guard node.op is Slice || node.op is Pad, g.type(node.operands[0]) == node.types[0],
-        case .view(let makeMap) = node.op.lowering,
-        makeMap(node.types[0], node.types[0]).isIdentity
+      guard node.op is Slice || node.op is Pad, g.type(node.operands[0]) == node.type,
+        case .view(let makeMap)? = node.lowering,
+        makeMap(node.type, node.type).isIdentity
       else { return nil }
       return [node.operands[0]]
     },

@@ -99,7 +99,7 @@ package struct Stabilize: Pass {
         reduced[0] == node.operands[0], !isShifted(x, g)
       else { return nil }
       let at = node.location
-      let shape = node.types[0].shape
+      let shape = node.type.shape
       let kept = (0..<shape.rank).filter { !op.axes.contains($0) }
       guard let y = shifted(x, op.axes, at, &g), let e = g.emit(Exp(), [y], at),
         let total = g.emit(ReduceSum(axes: op.axes), [e], at),
@@ -150,7 +150,7 @@ package struct Stabilize: Pass {
       {
         return nil
       }
-      guard let zero = g.constant(0, like: node.types[0], node.location),
+      guard let zero = g.constant(0, like: node.type, node.location),
         let high = g.emit(Maximum(), [x, zero], node.location),
         let rest = tail(x, node.location, &g)
       else { return nil }
