@@ -38,6 +38,11 @@ public struct CompileOptions: Sendable {
   public var winogradInTraining = false
   /// Verify after each pass, poison the arena, guard its slots, assert ranges, look for NaN.
   public var checks = false
+  /// Stop where a result or a new state is not finite: the run throws a `RunError` of code
+  /// `nonFinite`, which names the first operation whose result was infinite or no number, its layer
+  /// and source line, and the state stays as it was before the step. Costs a copy of the written
+  /// state and a look at it in each run.
+  public var stopsAtNonFinite = false
   /// Time each kernel: see ``Session/profile``. Log level 4 does, too.
   public var profiles = false
   /// 0 silent … 4 per kernel.

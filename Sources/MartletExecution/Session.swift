@@ -41,6 +41,7 @@ public final class Session {
   public private(set) var profile: Profile?
   private let check: StepCheck?
   private var interpretedNonFinite: String?
+  private let guardian: FiniteGuard?
 
   /// A session over a program. Throws when there is no memory for the arena or no thread.
   public init(_ program: Program, threads: Int? = nil) throws(RunError) {
@@ -72,6 +73,7 @@ public final class Session {
         profile = Profile(program.lowered.schedule)
       }
     }
+    guardian = program.options.stopsAtNonFinite ? try FiniteGuard(program) : nil
     io = [UnsafeMutableRawPointer?](
       repeating: nil, count: max(1, program.lowered.schedule.boundCount))
     results = [Memory?](repeating: nil, count: program.results.count)
@@ -182,6 +184,7 @@ public final class Session {
       for item in program.state { io[item.slot] = item.variable.address }
       boundGeneration = generation
     }
+    guardian?.keep(io)
     if let entry = program.entry {
       check?.begin(io)
       mt_context_enter(context)
@@ -194,6 +197,10 @@ public final class Session {
       try interpret()
     }
     withExtendedLifetime(inputs) {}
+    if let guardian, let found = guardian.look(io) {
+      guardian.restore(io)
+      throw guardian.explain(found, io)
+    }
     step &+= 1
     if program.options.checks {
       try checkGuards()

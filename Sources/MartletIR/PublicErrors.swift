@@ -91,6 +91,8 @@ public struct RunError: Error, Hashable, Sendable {
     public static let file = Code("file")
     /// The data does not fit the model.
     public static let mismatch = Code("mismatch")
+    /// A result or a new state is infinite or no number (see `CompileOptions.stopsAtNonFinite`).
+    public static let nonFinite = Code("non-finite")
     /// A check (`MARTLET_CHECK=1`) failed.
     public static let check = Code("check")
   }

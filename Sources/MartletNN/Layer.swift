@@ -20,7 +20,12 @@ extension Trace {
   package func scoped<R>(_ name: String, _ body: () -> R) -> R {
     scopes.append(name)
     defer { scopes.removeLast() }
-    return body()
+    let result = body()
+    if notesLayers, let tensor = result as? Tensor {
+      let outer = scopes.dropLast().joined(separator: "/")
+      layerResults.append((scopes.joined(separator: "/"), outer, tensor))
+    }
+    return result
   }
 }
 

@@ -41,6 +41,11 @@ public struct StepResult: Sendable {
   public let loss: NDArray
   /// Auxiliary outputs and taps by name.
   public let auxiliary: [String: NDArray]
+  /// The L2 norm of the gradients of each layer's parameters, before clipping, by the layer's path;
+  /// where ``StepStatistics/gradientNorms`` were asked for.
+  public var gradientNorms: [String: Double] = [:]
+  /// What each layer gave, by its path; where ``StepStatistics/activations`` were asked for.
+  public var activations: [String: ActivationStatistics] = [:]
   /// The loss as a number.
   public func item() throws(RunError) -> Double { try loss.item() }
 }
@@ -54,12 +59,17 @@ public final class TrainingStep {
   /// Used when a call gives no learning rate.
   public var learningRate: Double
   private let averaged: [(parameter: Parameter, average: StateVariable)]
+  /// Compiles the same step, on the same state, with statistics among its results.
+  private let observing: (StepStatistics) throws -> Function
+  private var observers: [StepStatistics: Function] = [:]
 
   init(
     function: Function, optimizerState: [StateVariable],
-    averaged: [(parameter: Parameter, average: StateVariable)], learningRate: Double
+    averaged: [(parameter: Parameter, average: StateVariable)], learningRate: Double,
+    observing: @escaping (StepStatistics) throws -> Function
   ) {
     self.function = function
+    self.observing = observing
     self.optimizerState = optimizerState
     self.averaged = averaged
     self.learningRate = learningRate
@@ -106,13 +116,45 @@ public final class TrainingStep {
     all += inputs
     all.append(try rateArray(learningRate ?? self.learningRate))
     let results = try function.run(all)
+    return StepResult(loss: results[0], auxiliary: auxiliary(results, of: function))
+  }
+
+  /// One step that also tells of itself: the same update, bit for bit, by a program of its own on
+  /// the same state, compiled at the first use of these statistics and then kept.
+  public func run(
+    _ inputs: [NDArray], learningRate: Double? = nil, observing statistics: StepStatistics
+  ) throws -> StepResult {
+    if statistics.isEmpty { return try run(inputs, learningRate: learningRate) }
+    let observer = try observers[statistics] ?? observing(statistics)
+    observers[statistics] = observer
+    // Draws go on where the step's own are.
+    observer.session.seed = session.seed
+    observer.session.step = session.step
+    defer { session.step = observer.session.step }
+    let results = try observer.run(inputs + [try rateArray(learningRate ?? self.learningRate)])
+    var all = auxiliary(results, of: observer)
+    var (norms, activations): ([String: Double], [String: ActivationStatistics]) = ([:], [:])
+    for (name, array) in all {
+      if let layer = statistics.layer(name, .gradientNorms) {
+        norms[layer] = try array.item()
+        all[name] = nil
+      } else if let layer = statistics.layer(name, .activations) {
+        activations[layer] = ActivationStatistics(array.doubles)
+        all[name] = nil
+      }
+    }
+    return StepResult(
+      loss: results[0], auxiliary: all, gradientNorms: norms, activations: activations)
+  }
+
+  private func auxiliary(_ results: [NDArray], of function: Function) -> [String: NDArray] {
     var auxiliary: [String: NDArray] = [:]
     if results.count > 1 {
       for (description, array) in zip(function.program.results, results).dropFirst() {
         auxiliary[description.name] = array
       }
     }
-    return StepResult(loss: results[0], auxiliary: auxiliary)
+    return auxiliary
   }
 
   /// The rate as an array; the last one again while the rate stays, since a small step takes a
@@ -141,7 +183,8 @@ public final class TrainingStep {
     if let known = others[batch] { return known }
     let step = TrainingStep(
       function: made, optimizerState: optimizerState, averaged: averaged,
-      learningRate: learningRate)
+      learningRate: learningRate
+    ) { [observing] in try observing($0).resized(batch: batch) }
     others[batch] = step
     return step
   }
@@ -179,17 +222,26 @@ public func compile<Model: Layer>(
   let isWide = model.parameters.contains { $0.isTrainable && $0.type.dtype == .float64 }
   specs.append(TensorSpec([], isWide ? .float64 : .float32, name: "learningRate"))
 
-  let function = try Function(specs: specs, options: options, isTraining: true) { trace, inputs in
-    var (loss, auxiliary) = try body(Array(inputs.dropLast()))
-    let (_, grads) = valueAndGrad(loss, wrt: model)
-    let norm = update.trace(grads, learningRate: inputs[inputs.count - 1], in: trace)
-    if let norm { auxiliary["gradientNorm"] = norm }
-    return [(name: "loss", tensor: loss)]
-      + auxiliary.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }
+  let (inputs, given) = (specs, options)
+  func make(_ statistics: StepStatistics) throws -> Function {
+    try Function(specs: inputs, options: given, isTraining: true) { trace, inputs in
+      trace.notesLayers = statistics.contains(.activations)
+      var (loss, auxiliary) = try body(Array(inputs.dropLast()))
+      trace.notesLayers = false
+      var told = statistics.contains(.activations) ? StepStatistics.activations(in: trace) : []
+      let (_, grads) = valueAndGrad(loss, wrt: model)
+      if statistics.contains(.gradientNorms) {
+        told += StepStatistics.norms(of: grads, model.parameters.filter(\.isTrainable))
+      }
+      let norm = update.trace(grads, learningRate: inputs[inputs.count - 1], in: trace)
+      if let norm { auxiliary["gradientNorm"] = norm }
+      return [(name: "loss", tensor: loss)]
+        + auxiliary.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) } + told
+    }
   }
   return TrainingStep(
-    function: function, optimizerState: update.state, averaged: update.averaged,
-    learningRate: optimizer.learningRate)
+    function: try make([]), optimizerState: update.state, averaged: update.averaged,
+    learningRate: optimizer.learningRate, observing: make)
 }
 
 /// Compiles a training step of one input and its labels.

@@ -89,10 +89,13 @@ package func vectorJacobianProduct(
             hint: "stopGradient(x) keeps the value and cuts the derivative"))
       }
     case .rule(let rule):
-      let contributions = rule(
-        VJP(
-          inputs: node.operands.map(tensor), results: results.map(tensor), cotangents: cotangents,
-          regions: node.regions))
+      // What the rule records lies where the operation does.
+      let contributions = trace.calling(from: node.location) {
+        rule(
+          VJP(
+            inputs: node.operands.map(tensor), results: results.map(tensor),
+            cotangents: cotangents, regions: node.regions))
+      }
       for (operand, contribution) in zip(node.operands, contributions) {
         guard let contribution, depends(operand) else { continue }
         pending[operand.id - base, default: []].append(contribution)

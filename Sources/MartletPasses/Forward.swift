@@ -84,7 +84,8 @@ private struct ForwardWalk {
       let scope = node.location.scope
       trace.scopes.append(scope.isEmpty ? "tangent" : "tangent/" + scope)
       defer { trace.scopes.removeLast() }
-      for (result, tangent) in zip(node.results, pass(op, node)) {
+      let passed = trace.calling(from: node.location) { pass(op, node) }
+      for (result, tangent) in zip(node.results, passed) {
         if let tangent { add(tangent, to: result) }
       }
     }

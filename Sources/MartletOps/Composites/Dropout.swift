@@ -31,6 +31,8 @@ public func dropout(
     let keep = 1 - rate
     guard x.trace.isTraining else { return scaling == .atInference ? x * keep : x }
     if keep == 0 { return zerosLike(x) }
+    x.trace.scopes.append("dropout")
+    defer { x.trace.scopes.removeLast() }
     let mask = x.bernoulliLike(probability: keep)
     return select(mask, scaling == .inverted ? x * (1 / keep) : x, 0)
   }

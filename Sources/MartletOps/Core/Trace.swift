@@ -38,6 +38,10 @@ package final class Trace: @unchecked Sendable {
   private var key: (seed: Tensor, step: Tensor)?
   /// Values observed by `tap`, in order.
   package private(set) var taps: [(name: String, value: Tensor)] = []
+  /// Whether the results of layers are noted, in `layerResults`.
+  package var notesLayers = false
+  /// What each layer gave, by its path, in order; and the scope that the layer stood in.
+  package var layerResults: [(path: String, scope: String, value: Tensor)] = []
   private var ended = false
   /// Time spent in the differentiation engine, for the report.
   package var differentiateMilliseconds = 0.0
@@ -210,6 +214,7 @@ package final class Trace: @unchecked Sendable {
   package func release() {
     assignments = [:]
     taps = []
+    layerResults = []
     key = nil
   }
 
