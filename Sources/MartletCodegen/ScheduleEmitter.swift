@@ -123,7 +123,9 @@ private struct ScheduleEmitter {
           switch (x.storage, y.storage) {
           case (.bound(let m), .bound(let n)): m == n
           case (.arena(let m), .arena(let n)): m < n + y.byteCount && n < m + x.byteCount
-          default: false
+          case (.bound, _), (.arena, _), (_, .bound), (_, .arena): false
+          // What an iteration writes is no part of what it reads, unless it is the very same.
+          default: x.storage == y.storage
           }
         guard overlaps else { continue }
         guard x.storage == y.storage else {
@@ -152,6 +154,39 @@ private struct ScheduleEmitter {
     switch schedule.buffers[buffer].storage {
     case .bound(let number): return "io[\(number)]"
     case .arena(let offset): return offset == 0 ? "arena" : "arena + \(offset)"
+    default: return try bytePointer(buffer)
+    }
+  }
+
+  /// A `char *` to a buffer of a loop, `earlier` iterations of `loop` before the running one.
+  private func bytePointer(
+    _ buffer: Int, earlier: Bool = false, in shifted: Int = -1, depth: Int = 0
+  ) throws(CodegenError) -> String {
+    guard schedule.buffers.indices.contains(buffer), depth < 4 * maximumRegionDepth else {
+      throw CodegenError(kernel: schedule.name, "no buffer \(buffer)")
+    }
+    func pointer(_ other: Int) throws(CodegenError) -> String {
+      try bytePointer(other, earlier: earlier, in: shifted, depth: depth + 1)
+    }
+    func index(_ loop: Int) -> String { earlier && loop == shifted ? "(i\(loop) - 1)" : "i\(loop)" }
+    switch schedule.buffers[buffer].storage {
+    case .bound(let number): return "(char *)io[\(number)]"
+    case .arena(let offset): return offset == 0 ? "arena" : "(arena + \(offset))"
+    case .step(let base, let stride, let loop):
+      guard schedule.loops.indices.contains(loop) else {
+        throw CodegenError(kernel: schedule.name, "no loop \(loop)")
+      }
+      let info = schedule.loops[loop]
+      let place = info.isReversed ? "(\(info.count - 1) - \(index(loop)))" : index(loop)
+      return "(\(try pointer(base)) + \(place) * \(stride)L)"
+    case .alternating(let even, let odd, let loop):
+      return "(\(index(loop)) & 1 ? \(try pointer(odd)) : \(try pointer(even)))"
+    case .carried(let first, let next, let loop):
+      guard !(earlier && loop == shifted) else {
+        throw CodegenError(kernel: schedule.name, "buffer \(buffer) is carried over two iterations")
+      }
+      let before = try bytePointer(next, earlier: true, in: loop, depth: depth + 1)
+      return "(i\(loop) ? \(before) : \(try pointer(first)))"
     }
   }
 
@@ -169,6 +204,21 @@ private struct ScheduleEmitter {
     for (number, step) in schedule.steps.enumerated() {
       let comment = CText.sanitise(step.comment, for: .comment)
       if !comment.isEmpty { body += "  /* \(comment) */\n" }
+      switch step.work {
+      case .begin(let loop):
+        guard schedule.loops.indices.contains(loop) else {
+          throw CodegenError(kernel: schedule.name, "no loop \(loop)")
+        }
+        body += "  long i\(loop);\n"
+        body += "  for (i\(loop) = 0; i\(loop) < \(schedule.loops[loop].count); ++i\(loop)) {\n"
+        if options.observesSteps { body += "  mt_observe(cx, \(number), 0);\n" }
+        continue
+      case .end:
+        body += "  }\n"
+        if options.observesSteps { body += "  mt_observe(cx, \(number), 0);\n" }
+        continue
+      default: break
+      }
       if options.observesSteps { body += "  mt_observe(cx, \(number), 0);\n" }
       defer { if options.observesSteps { body += "  mt_observe(cx, \(number), 1);\n" } }
       switch step.work {
@@ -177,6 +227,7 @@ private struct ScheduleEmitter {
       case .call(let symbol, let arguments, let epilogue, let takesEpilogue):
         body += try callText(
           symbol, arguments, epilogue, takesEpilogue: takesEpilogue, number: number)
+      case .begin, .end: break
       }
     }
     var text = "void \(options.entry)(struct mt_context *cx, void *const *io, char *arena) {\n"
@@ -240,7 +291,8 @@ private struct ScheduleEmitter {
         let pointer = try pointer(buffer)
         parts.append(
           pointer == "arena"
-            ? "(void *)arena" : pointer.hasPrefix("a") ? "(void *)(\(pointer))" : pointer)
+            ? "(void *)arena"
+            : pointer.hasPrefix("io[") ? pointer : "(void *)(\(pointer))")
       case .integer(let value): parts.append("\(value)")
       }
     }
@@ -263,6 +315,7 @@ extension Schedule.Step {
     switch work {
     case .launch(let launches): launches
     case .call(_, _, let epilogue, _): epilogue.map { [$0] } ?? []
+    case .begin, .end: []
     }
   }
 }

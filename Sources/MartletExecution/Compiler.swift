@@ -99,7 +99,7 @@ package enum Compiler {
     log.stage("plan", "\(lowered.schedule.arenaBytes) bytes")
     report.arenaBytes = lowered.schedule.arenaBytes
     report.arenaLowerBound = lowered.schedule.arenaLowerBound
-    report.kernels = lowered.schedule.steps.count
+    report.kernels = lowered.schedule.kernelSteps
     report.flops = lowered.schedule.steps.reduce(0) { $0 + $1.flops }
     let passed = nowMilliseconds()
     report.passesMilliseconds = passed - start

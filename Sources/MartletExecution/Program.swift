@@ -149,7 +149,7 @@ public final class Program: Sendable {
     let schedule = lowered.schedule
     var text =
       "arena \(schedule.arenaBytes) bytes, lower bound \(schedule.arenaLowerBound); "
-      + "\(schedule.steps.count) steps, \(schedule.kernels.count) distinct kernels\n"
+      + "\(schedule.kernelSteps) steps, \(schedule.kernels.count) distinct kernels\n"
     for (index, step) in schedule.steps.enumerated() {
       text += "step \(index)  \(step.comment)\n"
       for (verb, list) in [("writes", step.writes), ("reads", step.reads)] {
@@ -159,6 +159,10 @@ public final class Program: Sendable {
             switch b.storage {
             case .bound(let slot): "io[\(slot)]"
             case .arena(let offset): "arena+\(offset)"
+            case .step(let base, let stride, let loop): "b\(base) + i\(loop) · \(stride)"
+            case .alternating(let even, let odd, let loop): "i\(loop) odd ? b\(odd) : b\(even)"
+            case .carried(let first, let next, let loop):
+              "i\(loop) = 0 ? b\(first) : b\(next) of the iteration before"
             }
           text += "  \(verb) b\(buffer) \(b.label)  \(b.byteCount) bytes  \(place)\n"
         }

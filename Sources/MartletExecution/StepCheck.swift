@@ -13,10 +13,15 @@ final class StepCheck {
   private let schedule: Schedule
   private let arena: UnsafeMutableRawPointer?
   private var io: [UnsafeMutableRawPointer?] = []
+  /// The running iteration of each loop; behind the loop, how many there were.
+  private var iterations: [Int]
+  private var hasEnded: [Bool]
 
   init(_ schedule: Schedule, arena: UnsafeMutableRawPointer?) {
     self.schedule = schedule
     self.arena = arena
+    iterations = schedule.loops.map { _ in -1 }
+    hasEnded = schedule.loops.map { _ in true }
   }
 
   func begin(_ io: [UnsafeMutableRawPointer?]) {
@@ -34,6 +39,17 @@ final class StepCheck {
   private func observe(_ index: Int, isDone: Bool) {
     guard schedule.steps.indices.contains(index) else { return }
     let step = schedule.steps[index]
+    switch step.work {
+    case .begin(let loop):
+      iterations[loop] = hasEnded[loop] ? 0 : iterations[loop] + 1
+      hasEnded[loop] = false
+      return
+    case .end(let loop):
+      iterations[loop] += 1
+      hasEnded[loop] = true
+      return
+    default: break
+    }
     if isDone {
       if firstNonFinite == nil { findNonFinite(step, index) }
     } else if indexOutside == nil {
@@ -42,13 +58,27 @@ final class StepCheck {
   }
 
   private func bytes(_ buffer: Int) -> UnsafeRawBufferPointer? {
-    let description = schedule.buffers[buffer]
-    let base: UnsafeMutableRawPointer? =
-      switch description.storage {
-      case .bound(let slot): io.indices.contains(slot) ? io[slot] : nil
-      case .arena(let offset): arena.map { $0 + offset }
-      }
-    return base.map { UnsafeRawBufferPointer(start: $0, count: description.byteCount) }
+    address(buffer, iterations).map {
+      UnsafeRawBufferPointer(start: $0, count: schedule.buffers[buffer].byteCount)
+    }
+  }
+
+  private func address(_ buffer: Int, _ iterations: [Int]) -> UnsafeMutableRawPointer? {
+    switch schedule.buffers[buffer].storage {
+    case .bound(let slot): return io.indices.contains(slot) ? io[slot] : nil
+    case .arena(let offset): return arena.map { $0 + offset }
+    case .step(let base, let stride, let loop):
+      let info = schedule.loops[loop]
+      let place = info.isReversed ? info.count - 1 - iterations[loop] : iterations[loop]
+      return address(base, iterations).map { $0 + place * stride }
+    case .alternating(let even, let odd, let loop):
+      return address(iterations[loop] & 1 == 0 ? even : odd, iterations)
+    case .carried(let first, let next, let loop):
+      if iterations[loop] == 0 { return address(first, iterations) }
+      var before = iterations
+      before[loop] -= 1
+      return address(next, before)
+    }
   }
 
   private func findNonFinite(_ step: Schedule.Step, _ index: Int) {

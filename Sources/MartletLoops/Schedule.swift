@@ -10,6 +10,24 @@ package struct Schedule: Sendable {
     case bound(Int)
     /// At an offset of the arena, once planned.
     case arena(offset: Int)
+    /// In a loop: the part of another buffer that belongs to the iteration.
+    case step(of: Int, stride: Int, loop: Int)
+    /// In a loop: one buffer in even iterations, the other in odd ones.
+    case alternating(Int, Int, loop: Int)
+    /// What a loop carries: `first` in iteration 0, then where `next` was the iteration before.
+    /// Behind the loop it is what the last iteration left.
+    case carried(first: Int, next: Int, loop: Int)
+  }
+
+  /// A loop of the schedule; buffers and steps name it by its index in `loops`.
+  package struct Loop: Hashable, Sendable {
+    package var count: Int
+    /// Iteration i works on part count − 1 − i of stacked buffers.
+    package var isReversed: Bool
+    package init(count: Int, isReversed: Bool) {
+      self.count = count
+      self.isReversed = isReversed
+    }
   }
 
   package struct Buffer: Hashable, Sendable {
@@ -50,6 +68,19 @@ package struct Schedule: Sendable {
     case launch([Launch])
     /// `symbol(cx, arguments…)`, and with `epilogue` two more: the kernel and its pointers.
     case call(symbol: String, [Argument], epilogue: Launch?, takesEpilogue: Bool)
+    /// A region of steps begins, and ends: it writes what lives from iteration to iteration when it
+    /// begins, and reads that and what comes from outside when it ends, so that liveness is a matter
+    /// of the first and the last step that names a buffer.
+    case begin(loop: Int)
+    case end(loop: Int)
+
+    /// False for the marks of a region.
+    package var isKernel: Bool {
+      switch self {
+      case .launch, .call: true
+      case .begin, .end: false
+      }
+    }
   }
 
   package struct Step: Sendable {
@@ -94,6 +125,7 @@ package struct Schedule: Sendable {
   package var kernels: [Kernel] = []
   package var buffers: [Buffer] = []
   package var steps: [Step] = []
+  package var loops: [Loop] = []
   package var boundCount = 0
   package var arenaBytes = 0
   package var arenaLowerBound = 0
@@ -101,4 +133,7 @@ package struct Schedule: Sendable {
   package var guards: [Int] = []
 
   package init(name: String) { self.name = name }
+
+  /// Kernels and library calls, those of a loop's body once.
+  package var kernelSteps: Int { steps.reduce(0) { $0 + ($1.work.isKernel ? 1 : 0) } }
 }

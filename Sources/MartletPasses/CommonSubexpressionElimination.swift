@@ -16,8 +16,10 @@ package struct CommonSubexpressionElimination: Pass {
   private struct Key: Hashable {
     let op: any Operation
     let operands: [Value]
+    let regions: [Graph]
     static func == (a: Key, b: Key) -> Bool {
-      a.operands == b.operands && a.op.isEqual(to: b.op)
+      a.operands == b.operands && a.op.isEqual(to: b.op) && a.regions.count == b.regions.count
+        && zip(a.regions, b.regions).allSatisfy { isStructurallyEqual($0, $1) }
     }
     func hash(into hasher: inout Hasher) {
       hasher.combine(ObjectIdentifier(type(of: op)))
@@ -29,9 +31,9 @@ package struct CommonSubexpressionElimination: Pass {
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
     var seen: [Key: [Value]] = [:]
     graph = GraphRewriter.run(graph) { rewriter, node in
-      // Bodies are compared by nobody: a node with one stays.
-      guard node.regions.isEmpty, node.op.isPure else { return nil }
-      let key = Key(op: node.op, operands: node.operands.compactMap { rewriter[$0] })
+      guard node.op.isPure else { return nil }
+      let key = Key(
+        op: node.op, operands: node.operands.compactMap { rewriter[$0] }, regions: node.regions)
       if let earlier = seen[key] { return earlier }
       let results = rewriter.copy(node)
       seen[key] = results

@@ -15,7 +15,11 @@ import MartletOps
 package func vectorJacobianProduct(
   _ outputs: [Tensor], cotangents: [Tensor], wrt: [Tensor]
 ) -> [Tensor] {
-  guard let trace = outputs.first?.trace else { return wrt.map(zerosLike) }
+  guard let anchor = outputs.first else { return wrt.map(zerosLike) }
+  // Inside of a loop's body, what is outside is seen through the body's parameters.
+  let trace = innermost(outputs)
+  let outputs = outputs.map { trace.local($0) ?? anchor }
+  let wrt = wrt.map { trace.local($0) ?? $0 }
   // The graph is read where it stands: a copy of it would be copied again at the first new node.
   let limit = trace.graph.nodes.count
 
@@ -94,7 +98,8 @@ package func vectorJacobianProduct(
         rule(
           VJP(
             inputs: node.operands.map(tensor), results: results.map(tensor),
-            cotangents: cotangents, regions: node.regions))
+            cotangents: cotangents, regions: node.regions,
+            pullback: { vectorJacobianProduct($0, cotangents: $1, wrt: $2) }))
       }
       for (operand, contribution) in zip(node.operands, contributions) {
         guard let contribution, depends(operand) else { continue }

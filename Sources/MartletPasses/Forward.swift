@@ -108,7 +108,8 @@ private struct ForwardWalk {
         guard let tangent else { continue }
         let shares = rule(
           VJP(
-            inputs: operands, results: results, cotangents: [tangent], regions: node.regions))
+            inputs: operands, results: results, cotangents: [tangent], regions: node.regions,
+            pullback: { vectorJacobianProduct($0, cotangents: $1, wrt: $2) }))
         guard index < shares.count, let share = shares[index] else { continue }
         sum = sum.map { $0 + share } ?? share
       }
@@ -159,7 +160,9 @@ private struct ForwardWalk {
       // Whatever their value: the rule is linear in them. Integers have none.
       let dummies = results.map { $0.dtype.isFloatingPoint ? zerosLike($0) : nil }
       let shares = rule(
-        VJP(inputs: operands, results: results, cotangents: dummies, regions: node.regions))
+        VJP(
+          inputs: operands, results: results, cotangents: dummies, regions: node.regions,
+          pullback: { vectorJacobianProduct($0, cotangents: $1, wrt: $2) }))
       let pairs = zip(shares, given).compactMap { share, tangent in
         share.flatMap { share in tangent.map { (share, $0) } }
       }

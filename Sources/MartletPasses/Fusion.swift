@@ -159,7 +159,7 @@ package struct Fusion {
     for output in graph.outputs { inMemory.insert(views.source(output.value)) }
     for index in graph.nodes.indices {
       switch views.lowerings[index] {
-      case .contraction, .call:
+      case .contraction, .call, .region:
         for operand in graph.nodes[index].operands { inMemory.insert(views.source(operand)) }
       case .pad: inMemory.insert(views.source(graph.nodes[index].operands[0]))
       default: break
@@ -188,7 +188,7 @@ package struct Fusion {
       placeReduction(index, axes: [axis])
     case .contraction(let contraction):
       placeContraction(index, contraction)
-    case .call, .inlined:
+    case .call, .inlined, .region:
       open(index, kind: .call, count: graph.type(node.result).count, cols: nil)
       for result in node.results { terminal.insert(result) }
     }

@@ -224,7 +224,7 @@ package struct KernelBuilder {
       emitReduction(node, function, axes, argument: false)
     case .argReduction(let function, let axis):
       emitReduction(node, function, [axis], argument: true)
-    case .contraction, .constant, .iota, .call, .inlined, nil:
+    case .contraction, .constant, .iota, .call, .inlined, .region, nil:
       break
     }
   }

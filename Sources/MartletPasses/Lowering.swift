@@ -41,6 +41,8 @@ package struct Lowering {
   var leaving: Set<Value> = []
   let parameterNames: [Value: String]
   var nextSlot = 0
+  /// Lowers the body graph of a region with the options of this one.
+  var lowersBody: ((Graph) throws(CompileError) -> LoweredProgram)?
 
   /// Lowers an optimised graph. `fuse` false gives one kernel an operation, `schedule` false plain
   /// topological order, both for comparison.
@@ -60,6 +62,9 @@ package struct Lowering {
         hint: "convert to float32 first")
     }
     var lowering = Lowering(repeated.graph, Fusion.plan(repeated, enabled: fuse))
+    lowering.lowersBody = { (body) throws(CompileError) in
+      try lower(Recomputation(body, duplicates: fuse), fuse: fuse, schedule: schedule).out
+    }
     _ = try lowering.run(choosesOrder: schedule)
     return lowering
   }
@@ -68,6 +73,7 @@ package struct Lowering {
   /// time is linear.
   package static func visits(_ graph: Graph) throws(CompileError) -> Int {
     var lowering = Lowering(graph, Fusion.plan(graph))
+    lowering.lowersBody = { (body) throws(CompileError) in try lower(body) }
     _ = try lowering.run(choosesOrder: true)
     return lowering.plan.visits + lowering.dependences.visits
   }
@@ -162,6 +168,10 @@ package struct Lowering {
     switch group.kind {
     case .call:
       let node = graph.nodes[group.members[0]]
+      if case .region(let form) = plan.views.lowerings[group.members[0]] {
+        made = try lowerRegion(node, form, comment)
+        break
+      }
       guard case .call(let makeCalls) = plan.views.lowerings[group.members[0]] else {
         throw internalError("group \(index) is no call", node)
       }

@@ -30,6 +30,7 @@ package struct PassManager {
     for pass in passes {
       let name = type(of: pass).name
       if context.disabled.contains(name) { continue }
+      try runInBodies(pass, of: &graph, context)
       try pass.run(on: &graph, context)
       context.observe?(name, graph)
       if context.verifies {
@@ -41,6 +42,24 @@ package struct PassManager {
             hint: "this is a defect of Martlet; please report it")
         }
       }
+    }
+  }
+
+  /// Runs a pass in body graphs, the innermost first.
+  private func runInBodies(
+    _ pass: any Pass, of graph: inout Graph, _ context: PassContext, depth: Int = 0
+  ) throws(CompileError) {
+    guard depth < maximumRegionDepth, graph.nodes.contains(where: { !$0.regions.isEmpty }) else {
+      return
+    }
+    graph = try GraphRewriter.run(graph) { (rewriter, node) throws(CompileError) in
+      guard !node.regions.isEmpty else { return nil }
+      var regions = node.regions
+      for index in regions.indices {
+        try runInBodies(pass, of: &regions[index], context, depth: depth + 1)
+        try pass.run(on: &regions[index], context)
+      }
+      return rewriter.copy(node, regions: regions)
     }
   }
 }

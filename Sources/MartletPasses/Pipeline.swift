@@ -6,15 +6,18 @@ package enum Pipeline {
   /// From the traced graph to the one that fusion sees.
   package static let optimization: [any Pass] = [
     DeadCodeElimination(),
+    LoopSimplification(),
     Canonicalize(),
     Stabilize(),
     ConstantFolding(),
     Simplify(),
     CommonSubexpressionElimination(),
+    LoopSimplification(),
     Canonicalize(),
     ConstantFolding(),
     Simplify(),
     CommonSubexpressionElimination(),
+    LoopSimplification(),
     DeadCodeElimination(),
   ]
 

@@ -105,7 +105,7 @@ private struct Mismatched: Layer {
   #expect(
     text == """
       MARTLET_DISABLE: unknown value 'fusion'
-        hint: expected one of dce, canonicalize, stabilize, fold, simplify, cse, fuse, winograd, schedule, plan
+        hint: expected one of dce, loops, canonicalize, stabilize, fold, simplify, cse, fuse, winograd, schedule, plan
       """)
 }
 

@@ -111,7 +111,7 @@ struct RandomGraph {
 }
 
 /// What is wrong with a compiled graph, or nil. `seed` draws the inputs.
-private func defect(_ graph: Graph, seed: UInt64) -> String? {
+func defect(_ graph: Graph, seed: UInt64) -> String? {
   do {
     var generator = SplitMix64(seed: seed ^ 0x9E37)
     let inputs = graph.parameters.map {

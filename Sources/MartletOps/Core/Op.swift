@@ -70,6 +70,14 @@ package enum Lowering: Sendable {
   case call(@Sendable (_ operands: [TensorType], _ results: [TensorType]) -> [RuntimeCall])
   /// The body graph in region 0, applied to the operands.
   case inlined
+  /// Body graphs that become regions of the schedule: loops and branches.
+  case region(RegionForm)
+}
+
+/// How body graphs run.
+package enum RegionForm: Hashable, Sendable {
+  /// Region 0 for each of `length` steps. Operands: carries, scanned inputs, constants.
+  case scan(length: Int, carries: Int, scanned: Int, isReversed: Bool)
 }
 
 /// A contraction that the runtime knows.
@@ -116,12 +124,20 @@ package struct VJP {
   /// One for each result; nil where nothing depends on it.
   package let cotangents: [Tensor?]
   package let regions: [Graph]
+  /// The engine itself, for operations with bodies: cotangents of `wrt` for those of `outputs`.
+  package let pullback: Pullback
+  package typealias Pullback =
+    @Sendable (_ outputs: [Tensor], _ cotangents: [Tensor], _ wrt: [Tensor]) -> [Tensor]
 
-  package init(inputs: [Tensor], results: [Tensor], cotangents: [Tensor?], regions: [Graph]) {
+  package init(
+    inputs: [Tensor], results: [Tensor], cotangents: [Tensor?], regions: [Graph],
+    pullback: @escaping Pullback
+  ) {
     self.inputs = inputs
     self.results = results
     self.cotangents = cotangents
     self.regions = regions
+    self.pullback = pullback
   }
 
   package var x: Tensor { inputs[0] }

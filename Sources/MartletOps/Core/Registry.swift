@@ -29,7 +29,7 @@ package enum Registry {
     // Random
     RandomBits.self, RandomUniform.self, RandomNormal.self,
     // Control flow
-    Call.self,
+    Call.self, Scan.self,
   ]
 
   /// The operations as the parser of IR text wants them: `Graph(parsing: text, ops: Registry.table)`.

@@ -39,8 +39,16 @@ package func record(_ op: any Op, _ operands: Tensor..., at place: SourceLocatio
 package func recordAll(
   _ op: any Op, _ operands: [Tensor], regions: [Graph] = [], at place: SourceLocation? = nil
 ) -> [Tensor] {
-  // Every caller has at least one operand; operations without any take the trace explicitly.
-  operands[0].trace.record(op, operands, regions: regions, at: place)
+  // Every caller has at least one operand; operations without any take the trace explicitly. Of
+  // operands from a loop's body and from around it, the body's trace records.
+  innermost(operands).record(op, operands, regions: regions, at: place)
+}
+
+/// The innermost of the traces of some tensors (at least one).
+package func innermost(_ operands: [Tensor]) -> Trace {
+  var trace = operands[0].trace
+  for operand in operands where operand.trace.depth > trace.depth { trace = operand.trace }
+  return trace
 }
 
 /// A location for functions that take `file:line:`.

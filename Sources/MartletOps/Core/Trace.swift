@@ -18,12 +18,30 @@ package final class Trace: @unchecked Sendable {
   @TaskLocal package static var current: Trace?
 
   package var graph: Graph
-  package private(set) var diagnostics: [CompileError] = []
+  /// The trace around this one, whose closure runs: this one traces the body of a loop.
+  package let parent: Trace?
+  /// How many traces are around this one.
+  package let depth: Int
+  /// The outer tensors that the body reads, by their value there, and in order of first use.
+  private var captured: [Value: Value] = [:]
+  package private(set) var captures: [Tensor] = []
+  /// The outer tensors that parameters of the body stand for.
+  package var origins: [Value: Tensor] = [:]
+  private var ownDiagnostics: [CompileError] = []
+  package var diagnostics: [CompileError] { parent?.diagnostics ?? ownDiagnostics }
   /// True under `compile(training:)`: dropout draws, batch norm uses the batch's statistics.
   package let isTraining: Bool
-  package var scopes: [String] = []
+  package var scopes: [String] {
+    get { parent?.scopes ?? ownScopes }
+    set { if let parent { parent.scopes = newValue } else { ownScopes = newValue } }
+  }
+  private var ownScopes: [String] = []
   /// Where the running composite function was called: the place of all nodes that it records.
-  private var callSite: SourceLocation?
+  private var callSite: SourceLocation? {
+    get { parent?.callSite ?? ownCallSite }
+    set { if let parent { parent.callSite = newValue } else { ownCallSite = newValue } }
+  }
+  private var ownCallSite: SourceLocation?
   /// How many values an integer argument may name (`0..<count`): the caller's data is checked
   /// against it before each step.
   package private(set) var indexBounds: [Value: Int] = [:]
@@ -49,6 +67,38 @@ package final class Trace: @unchecked Sendable {
   package init(name: String, isTraining: Bool) {
     graph = Graph(name: name)
     self.isTraining = isTraining
+    parent = nil
+    depth = 0
+  }
+
+  /// The trace of a body graph inside of another trace's closure.
+  package init(bodyOf parent: Trace, name: String) {
+    graph = Graph(name: name)
+    isTraining = parent.isTraining
+    self.parent = parent
+    depth = parent.depth + 1
+  }
+
+  // MARK: Bodies
+
+  /// The tensor as this trace sees it: a tensor of a trace around becomes a parameter of the body.
+  /// Nil if it belongs to no trace around this one.
+  package func local(_ x: Tensor) -> Tensor? {
+    if x.trace === self { return x }
+    guard let parent, let outer = parent.local(x) else { return nil }
+    guard let value = outer.value else { return Tensor(trace: self, value: nil, type: x.type) }
+    if let known = captured[value] { return Tensor(trace: self, value: known, type: x.type) }
+    let made = graph.addParameter(x.type, name: "captured\(captures.count)")
+    captured[value] = made
+    captures.append(outer)
+    origins[made] = outer
+    return Tensor(trace: self, value: made, type: x.type)
+  }
+
+  /// The body is traced: nothing more is recorded into it.
+  package func endBody() {
+    ended = true
+    release()
   }
 
   // MARK: Recording
@@ -85,6 +135,9 @@ package final class Trace: @unchecked Sendable {
 
   /// Notes that the elements of an argument are indices below `count`. False if `x` is no argument.
   package func bound(_ x: Tensor, below count: Int) -> Bool {
+    if let parent, let value = x.value, let origin = origins[value] {
+      return parent.bound(origin, below: count)
+    }
     guard x.trace === self, let value = x.value, graph.definition(value) == nil,
       graph.parameters.contains(where: { $0.value == value && $0.role == .argument })
     else { return false }
@@ -92,7 +145,9 @@ package final class Trace: @unchecked Sendable {
     return true
   }
 
-  package func report(_ error: CompileError) { diagnostics.append(error) }
+  package func report(_ error: CompileError) {
+    if let parent { parent.report(error) } else { ownDiagnostics.append(error) }
+  }
 
   package func report(_ error: TypeError, _ operands: [TensorType], at place: SourceLocation) {
     report(
@@ -112,7 +167,12 @@ package final class Trace: @unchecked Sendable {
         CompileError(
           .foreignTensor, operation: op.name, "the trace of this tensor has ended", at: place))
     }
-    for operand in operands where operand.trace !== self {
+    var seen: [Tensor] = []
+    for operand in operands {
+      if let own = local(operand) {
+        seen.append(own)
+        continue
+      }
       report(
         CompileError(
           .foreignTensor, operation: op.name, "an operand belongs to another trace",
@@ -120,7 +180,7 @@ package final class Trace: @unchecked Sendable {
           hint: "a Tensor lives in the closure given to compile; pass data in as an argument"))
       poisoned = true
     }
-    let values = operands.compactMap(\.value)
+    let values = seen.compactMap(\.value)
     if values.count != operands.count { poisoned = true }
     do {
       let results = try op.infer(types, regions)
@@ -140,6 +200,7 @@ package final class Trace: @unchecked Sendable {
 
   /// The cell's value here: as assigned in this trace, else as it is in the state block.
   package func read(_ cell: any StateCell) -> Tensor {
+    if let parent { return parent.read(cell) }
     if let value = frozen[ObjectIdentifier(cell)] {
       return record(Constant(value), [])[0]
     }
@@ -154,6 +215,13 @@ package final class Trace: @unchecked Sendable {
   }
 
   package func assign(_ cell: any StateCell, _ value: Tensor) {
+    if value.trace.parent != nil || parent != nil {
+      report(
+        CompileError(
+          .state, operation: "assign", "\(cell.path) is assigned in the body of a loop", at: place,
+          hint: "carry the value, and assign it when the loop has ended"))
+      return
+    }
     guard value.type == cell.type else {
       report(
         CompileError(
@@ -188,13 +256,22 @@ package final class Trace: @unchecked Sendable {
 
   /// A stream that no other draw of this trace uses.
   package func nextStream() -> Int {
+    if let parent { return parent.nextStream() }
     defer { streams += 1 }
     return streams
   }
 
   /// The (seed, step) inputs, added on first use.
+  ///
+  /// In the body of a loop the step is a number of its own for each iteration.
   package func randomKey() -> (seed: Tensor, step: Tensor) {
     if let key { return key }
+    if let parent {
+      let outer = parent.randomKey()
+      let made = (outer.seed, iterationStep?(outer.step) ?? outer.step)
+      key = made
+      return made
+    }
     let made = (
       argument(TensorType(.int64, []), name: "seed"), argument(TensorType(.int64, []), name: "step")
     )
@@ -202,10 +279,22 @@ package final class Trace: @unchecked Sendable {
     return made
   }
 
+  /// In a loop's body: the step number of the running iteration, from that of the whole call.
+  package var iterationStep: ((Tensor) -> Tensor)?
+
   /// True when the trace draws random numbers: the program then takes seed and step.
   package var usesRandom: Bool { key != nil }
 
-  package func tap(_ name: String, _ value: Tensor) { taps.append((name, value)) }
+  package func tap(_ name: String, _ value: Tensor) {
+    if parent != nil {
+      report(
+        CompileError(
+          .foreignTensor, operation: "tap", "'\(name)' is a value of each iteration of a loop",
+          at: place, hint: "return it from the body as a stacked output, and tap that"))
+      return
+    }
+    taps.append((name, value))
+  }
 
   // MARK: Ending
 
@@ -216,6 +305,9 @@ package final class Trace: @unchecked Sendable {
     taps = []
     layerResults = []
     key = nil
+    captures = []
+    origins = [:]
+    iterationStep = nil
   }
 
   /// Ends the trace; throws the first diagnostic, with the count of the others.
