@@ -15,6 +15,8 @@ public struct ModelSnapshot: Sendable {
   /// The arrays by parameter path, such as `hidden.weight`.
   public let values: [String: NDArray]
 
+  package init(values: [String: NDArray]) { self.values = values }
+
   /// Writes the values back, into this model or another one of the same structure.
   ///
   /// Every program over the model sees them from its next run on. Throws, and changes nothing, when

@@ -96,6 +96,9 @@ public struct History: Sendable {
   /// The newest checkpoint written, if any.
   public internal(set) var checkpoint: String?
 
+  /// Nothing yet.
+  public init() {}
+
   /// A measure over the epochs.
   public subscript(measure: Measure) -> [Double] { epochs.compactMap { $0[measure] } }
   /// The last epoch.

@@ -41,6 +41,7 @@ public final class Trainer {
   let schedule: LearningRateSchedule
   let factors: Schedule
   let stopping: EarlyStopping?
+  let checkpoints: CheckpointPolicy?
   let callbacks: [any Callback]
   let objective: ([Tensor]) throws -> Objective
   let order: BatchOrder
@@ -48,6 +49,8 @@ public final class Trainer {
   lazy var evaluator = Evaluator(self)
   package internal(set) var position = Position()
   var stopReason: String?
+  /// The step of the newest checkpoint that this run wrote.
+  var lastSaved: Int?
 
   /// Batches of an epoch.
   public var stepsPerEpoch: Int { order.perEpoch }
@@ -83,6 +86,7 @@ public final class Trainer {
   ///   - metrics: What is computed beside the loss.
   ///   - callbacks: What follows the run.
   ///   - stopping: When to stop early.
+  ///   - checkpoints: Where to save the run, and how often.
   ///   - options: Threads and the rest.
   ///   - loss: The loss of the model's outputs, a mean over the batch; traced once.
   /// - Throws: `CompileError` for a model that does not fit the data, ``RunError`` and ``DataError``
@@ -92,7 +96,7 @@ public final class Trainer {
     validation: (any Examples)? = nil, batch: Int = 32, epochs: Int = 10, seed: UInt64 = 0,
     schedule: LearningRateSchedule = .constant, metrics: [Metric] = [],
     callbacks: [any Callback] = [], stopping: EarlyStopping? = nil,
-    options: TrainerOptions? = nil,
+    checkpoints: CheckpointPolicy? = nil, options: TrainerOptions? = nil,
     loss: @escaping (_ outputs: Tensor, _ targets: Tensor) throws -> Tensor
   ) throws {
     guard training.fields.count == 2 else {
@@ -103,7 +107,7 @@ public final class Trainer {
     try self.init(
       model, optimizer, training: training, validation: validation, batch: batch, epochs: epochs,
       seed: seed, schedule: schedule, metrics: metrics, callbacks: callbacks, stopping: stopping,
-      options: options
+      checkpoints: checkpoints, options: options
     ) { fields in
       let outputs = model(fields[0])
       return Objective(
@@ -121,7 +125,8 @@ public final class Trainer {
     validation: (any Examples)? = nil, batch: Int = 32, epochs: Int = 10, seed: UInt64 = 0,
     schedule: LearningRateSchedule = .constant, metrics: [Metric] = [],
     callbacks: [any Callback] = [], stopping: EarlyStopping? = nil,
-    options: TrainerOptions? = nil, objective: @escaping ([Tensor]) throws -> Objective
+    checkpoints: CheckpointPolicy? = nil, options: TrainerOptions? = nil,
+    objective: @escaping ([Tensor]) throws -> Objective
   ) throws {
     var options = try options ?? TrainerOptions()
     options.compile.seed = seed
@@ -153,6 +158,7 @@ public final class Trainer {
     self.schedule = schedule
     self.callbacks = callbacks
     self.stopping = stopping
+    self.checkpoints = checkpoints
     self.options = options
     self.objective = objective
     let total = schedule.unit == .step ? order.perEpoch * epochs : epochs
@@ -223,7 +229,18 @@ public final class Trainer {
   }
 
   private func checkMeasures() throws(RunError) {
-    for measure in [schedule.measure, stopping?.measure] {
+    if let policy = checkpoints {
+      let every =
+        switch policy.every {
+        case .steps(let count), .epochs(let count): count
+        }
+      guard every > 0, policy.keepLast > 0 else {
+        throw RunError(
+          .input, "a checkpoint every \(every), the last \(policy.keepLast) kept",
+          at: "checkpoints", hint: "each must be 1 or more")
+      }
+    }
+    for measure in [schedule.measure, stopping?.measure, checkpoints?.measure] {
       guard let measure, !measureNames(measure.part).contains(measure.name) else { continue }
       let known =
         measureNames(.training).map { "training \($0)" }

@@ -10,6 +10,8 @@ extension Trainer {
   /// Called again after an interruption or a resumption, it goes on where it was.
   ///
   /// - Returns: What the run did, epoch by epoch.
+  /// With checkpoints, the last step's is written before the best weights are put back.
+  ///
   /// - Throws: What data, checkpoints and callbacks throw; ``RunError`` for a loss that is no
   ///   finite number.
   @discardableResult
@@ -17,6 +19,11 @@ extension Trainer {
     let start = nowMilliseconds()
     history.outcome = .running
     stopReason = nil
+    let folder = try openCheckpoints()
+    defer { withExtendedLifetime(folder) {} }
+    lastSaved = nil
+    let first = position.step
+    if isExhausted { stop(because: patienceReason) }
     for callback in callbacks { try callback.begin(self) }
     let loader = BatchLoader(
       training, order, steps: position.step..<totalSteps, threads: options.prefetchThreads)
@@ -30,12 +37,17 @@ extension Trainer {
       let rate = try takeStep(batch)
       loader.recycle(batch)
       if position.step % order.perEpoch == 0 {
-        try endEpoch(rate, milliseconds: nowMilliseconds() - epochStart)
+        try endEpoch(rate, milliseconds: nowMilliseconds() - epochStart, folder)
         epochStart = nowMilliseconds()
       }
+      if isCheckpointDue { try writeCheckpoint(folder) }
     }
     if history.outcome == .running {
       history.outcome = stopReason.map { .stopped($0) } ?? .completed
+    }
+    // With the weights of the last step: a run may be made longer.
+    if lastSaved != position.step, position.step != first || history.checkpoint == nil {
+      try writeCheckpoint(folder)
     }
     if history.outcome != .interrupted { try restoreBest() }
     history.seconds = (nowMilliseconds() - start) / 1e3
@@ -81,7 +93,9 @@ extension Trainer {
       hint: "a smaller learning rate, or clip the gradients")
   }
 
-  private func endEpoch(_ rate: Double, milliseconds: Double) throws {
+  private func endEpoch(
+    _ rate: Double, milliseconds: Double, _ folder: CheckpointFolder?
+  ) throws {
     let epoch = position.step / order.perEpoch - 1
     var record = EpochRecord(
       epoch: epoch, steps: position.step, learningRate: rate,
@@ -97,6 +111,7 @@ extension Trainer {
       position.plateau = plateau
     }
     try watch(record)
+    try keepBest(record, folder)
     for callback in callbacks { try callback.epoch(self, record) }
   }
 
@@ -110,11 +125,19 @@ extension Trainer {
     history.bestEpoch = position.stopping.epoch
     if improved {
       if stopping.restoresBest { position.bestWeights = try model.snapshot() }
-    } else if position.stopping.waited >= max(1, stopping.patience) {
-      stop(
-        because: "no better \(measure) than \(position.stopping.value ?? .nan) of epoch "
-          + "\((position.stopping.epoch ?? 0) + 1) in \(position.stopping.waited) epochs")
+    } else if isExhausted {
+      stop(because: patienceReason)
     }
+  }
+
+  private var isExhausted: Bool {
+    stopping.map { position.stopping.waited >= max(1, $0.patience) } ?? false
+  }
+
+  private var patienceReason: String {
+    let best = position.stopping
+    return "no better \(stopping?.measure ?? defaultMeasure) than \(best.value ?? .nan) of epoch "
+      + "\((best.epoch ?? 0) + 1) in \(best.waited) epochs"
   }
 
   private func restoreBest() throws {

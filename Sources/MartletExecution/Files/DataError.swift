@@ -38,6 +38,10 @@ public struct DataError: Error, Hashable, Sendable {
     public static let tooLarge = Code(rawValue: "tooLarge")
     /// A value is outside of its range.
     public static let outOfRange = Code(rawValue: "outOfRange")
+    /// Somebody else is using it.
+    public static let inUse = Code(rawValue: "inUse")
+    /// The content is not what was written.
+    public static let damaged = Code(rawValue: "damaged")
     /// A valid file that uses something not supported here.
     public static let unsupported = Code(rawValue: "unsupported")
   }

@@ -265,18 +265,29 @@ package enum FileSystem {
     }
   }
 
-  /// Removes a file, or a directory that holds nothing but a model's own files.
+  /// Removes a file, or a directory that holds nothing but the files of a model or a checkpoint.
   package static func remove(_ path: String) {
     guard unlink(path) != 0 else { return }
     for name in names(in: path) ?? [] {
-      let isPart = modelFiles.contains { name.utf8.starts(with: ".\($0)\(mark)".utf8) }
-      if isPart || modelFiles.contains(name) { unlink(join(path, name)) }
+      let isPart = ownFiles.contains { name.utf8.starts(with: ".\($0)\(mark)".utf8) }
+      if isPart || ownFiles.contains(name) { unlink(join(path, name)) }
     }
     rmdir(path)
   }
 
-  /// All that a model directory may hold; nothing else is ever deleted.
+  /// All that a model directory may hold.
   package static let modelFiles = ["model.json", "weights.safetensors", ".DS_Store"]
+  /// All that a checkpoint may hold.
+  package static let checkpointFiles = [
+    "checkpoint.json", "model.safetensors", "training.safetensors",
+  ]
+  // Nothing else is ever deleted.
+  private static let ownFiles = modelFiles + checkpointFiles
+
+  /// True for the names of temporary files and directories, of whatever writer.
+  package static func isTemporary(_ name: String) -> Bool {
+    name.utf8.first == UInt8(ascii: ".") && name.contains(mark)
+  }
 
   /// Puts a directory's entries on the disk. File systems that cannot are none the worse.
   package static func synchronize(folder: String) {

@@ -23,7 +23,7 @@ package enum ModelDirectory {
   package static func check(_ path: String) throws(DataError) {
     let target = resolved(path)
     try checkReplaceable(target)
-    _ = try ModelStage(target)
+    _ = try DirectoryStage(target)
   }
 
   /// Writes a model to `path`, replacing a model that is there. Tests turn `exchanging` off to
@@ -34,7 +34,7 @@ package enum ModelDirectory {
   ) throws(DataError) {
     let target = resolved(path)
     try checkReplaceable(target)
-    var stage = try ModelStage(target)
+    var stage = try DirectoryStage(target)
     try FileSystem.write(
       manifest.encoded(file: FileSystem.join(path, manifestName)),
       to: FileSystem.join(stage.path, manifestName))
@@ -78,7 +78,7 @@ package enum ModelDirectory {
 
   private static func open(_ path: String, hint: String) throws(DataError) -> InputFolder {
     do throws(DataError) { return try InputFolder(path) } catch {
-      if error.code == .notFound, let old = try? InputFolder(retired(path)) { return old }
+      if error.code == .notFound, let old = try? InputFolder(DirectoryStage.retired(path)) { return old }
       throw DataError(
         error.code, error.code == .notFound ? "no such model" : "cannot open the model", at: path,
         got: error.got, expected: "a directory with \(manifestName) and \(weightsName)",
@@ -91,12 +91,6 @@ package enum ModelDirectory {
     guard let real = realpath(path, nil) else { return path }
     defer { free(real) }
     return String(cString: real)
-  }
-
-  // Where the old model waits on file systems that cannot exchange two names.
-  fileprivate static func retired(_ target: String) -> String {
-    let (folder, last) = FileSystem.split(target)
-    return FileSystem.join(folder, ".\(last).martlet-old")
   }
 
   // The output may be any directory by mistake, somebody's home for one. Only a model goes.
@@ -122,64 +116,5 @@ package enum ModelDirectory {
         at: target, got: other, expected: "a model directory, an empty one, or a new name",
         hint: "name a new directory, such as \(FileSystem.join(target, "model"))")
     }
-  }
-}
-
-// The hidden directory in which a model is prepared; removed unless it became the target.
-private struct ModelStage: ~Copyable {
-  let path: String
-  private let target: String
-  private let descriptor: Int32
-
-  init(_ target: String) throws(DataError) {
-    let (folder, last) = FileSystem.split(target)
-    // A crash between the two renames of `replaceByRenames`: the old model returns.
-    let retired = ModelDirectory.retired(target)
-    if !FileSystem.exists(target) { _ = rename(retired, target) }
-    FileSystem.removeLeftovers(of: last, in: folder)
-    let path = FileSystem.temporaryPath(beside: target)
-    guard mkdir(path, 0o777) == 0 else {
-      throw .system(
-        .notWritable, "cannot write a model here", at: target, errno: errno,
-        hint: "check that \(folder) exists and may be written to, or name another --output")
-    }
-    // The lock tells other writers that this is no leftover; the system drops it if we die.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor >= 0 { _ = flock(descriptor, LOCK_EX | LOCK_NB) }
-    self.path = path
-    self.target = target
-    self.descriptor = descriptor
-  }
-
-  deinit {
-    // After an exchange this is the old model; after a plain rename nothing is left here.
-    FileSystem.remove(path)
-    if descriptor >= 0 { close(descriptor) }
-  }
-
-  mutating func commit(exchanging: Bool) throws(DataError) {
-    FileSystem.synchronize(folder: path)
-    if rename(path, target) != 0 {
-      guard errno == ENOTEMPTY || errno == EEXIST else {
-        throw .system(.notWritable, "cannot put the model in its place", at: target, errno: errno)
-      }
-      if !exchanging || !FileSystem.exchange(path, target) { try replaceByRenames() }
-    }
-    FileSystem.synchronize(folder: FileSystem.split(target).folder)
-  }
-
-  // For a moment the name is free; a reader then finds the old model under its retired name.
-  private func replaceByRenames() throws(DataError) {
-    let retired = ModelDirectory.retired(target)
-    FileSystem.remove(retired)
-    guard rename(target, retired) == 0 else {
-      throw .system(.notWritable, "cannot replace the model", at: target, errno: errno)
-    }
-    guard rename(path, target) == 0 else {
-      let number = errno
-      _ = rename(retired, target)
-      throw .system(.notWritable, "cannot replace the model", at: target, errno: number)
-    }
-    FileSystem.remove(retired)
   }
 }
