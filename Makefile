@@ -38,6 +38,7 @@ test-runtime:
 test-cli: build
 	Tests/cli/run.sh $(TOOL)
 	Tests/cli/kill.sh $(TOOL)
+	Tests/cli/kill_checkpoints.sh $(TOOL) 25
 
 # What the benchmark workloads compile to: no count may grow unnoticed. `make counts` records them.
 test-counts: build
@@ -53,6 +54,8 @@ test-swift:
 # of compilations. One after another: memory is counted for the process.
 slow:
 	MARTLET_SLOW=1 $(SWIFT) test $(BUILD_FLAGS) --no-parallel --filter 'Slow|survivesDamage|noMutationTraps'
+	$(SWIFT) build $(BUILD_FLAGS) --product martlet
+	Tests/cli/kill_checkpoints.sh $(TOOL) 500
 
 bench: build
 	scripts/bench $(TOOL)

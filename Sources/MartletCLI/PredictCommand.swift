@@ -63,7 +63,7 @@ struct PredictCommand: ParsableCommand {
     let probabilities = try classify(saved, pixels, shape)
     draw(pixels, height: shape[0], width: shape[1], channels: shape[2])
     let width = manifest.classes.map(\.count).max() ?? 0
-    let best = largest(probabilities[...])
+    let best = probabilities.indices.max { probabilities[$0] < probabilities[$1] } ?? 0
     for (place, (name, p)) in zip(manifest.classes, probabilities).enumerated() {
       let bar = String(repeating: "█", count: Int((p * 40).rounded()))
       Output.line(

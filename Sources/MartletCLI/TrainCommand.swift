@@ -13,7 +13,8 @@ struct TrainCommand: ParsableCommand {
     discussion: """
       Without --data it trains on 4,000 digits of MNIST that are part of the tool. The last line \
       is the accuracy on the test images. Ctrl-C finishes the step, saves the model and exits \
-      with code 130.
+      with code 130; with --checkpoints, the same command with --resume in its place goes on from \
+      there and ends with the very weights of a run without the pause.
       """)
 
   @Argument(help: "lenet5 or mlp.")
@@ -27,7 +28,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The learning rate.", valueName: "x"))
   var lr: Double?
   @Option(help: ArgumentHelp("Makes initial weights, order and augmentation.", valueName: "n"))
-  var seed: UInt64 = 0
+  var seed: UInt64?
   @Option(help: ArgumentHelp("Threads; all processors if not given.", valueName: "n"))
   var threads: Int?
   @Option(
@@ -38,6 +39,26 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       "The model directory to write; MODEL.martlet if not given.", valueName: "dir"))
   var output: String?
+  @Option(
+    help: ArgumentHelp(
+      "The share of the training images to hold out and measure after each epoch.", valueName: "x"))
+  var validation: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Stop after this many epochs without a lower validation loss; keep the best weights.",
+      valueName: "n"))
+  var patience: Int?
+  @Option(help: ArgumentHelp("A directory for checkpoints.", valueName: "dir"))
+  var checkpoints: String?
+  @Option(
+    help: ArgumentHelp(
+      "Steps from one checkpoint to the next; an epoch if not given.", valueName: "n"))
+  var checkpointEvery: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Go on from the newest checkpoint in this directory, and write the next ones there.",
+      valueName: "dir"))
+  var resume: String?
 
   func validate() throws {
     guard Architecture.names.contains(model) else {
@@ -57,12 +78,36 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--threads \(threads): expected 1 to 256")
     }
     if data.isEmpty { throw ValidationError("--data is empty: expected a name or a directory") }
+    if let validation, !(validation > 0 && validation <= 0.9) {
+      throw ValidationError("--validation \(validation): expected a share above 0, at most 0.9")
+    }
+    if let patience, !(1...100_000).contains(patience) {
+      throw ValidationError("--patience \(patience): expected 1 to 100000")
+    }
+    if patience != nil, validation == nil {
+      throw ValidationError("--patience needs images to validate on: --validation 0.1")
+    }
+    if let checkpointEvery, !(1...1_000_000_000).contains(checkpointEvery) {
+      throw ValidationError("--checkpoint-every \(checkpointEvery): expected 1 or more")
+    }
+    if checkpoints != nil, resume != nil {
+      throw ValidationError(
+        "--resume names the directory of the checkpoints; leave --checkpoints out")
+    }
+    if checkpoints == "" || resume == "" {
+      throw ValidationError("a directory for checkpoints without a name")
+    }
+    if checkpointEvery != nil, checkpoints == nil, resume == nil {
+      throw ValidationError("--checkpoint-every needs --checkpoints DIR or --resume DIR")
+    }
     if output == "" { throw ValidationError("--output is empty: expected a directory") }
   }
 
   func run() throws {
     // Before the work, not after it.
     let output = output ?? "\(model).martlet"
+    let saved = try resume.map { try Checkpoint($0) }
+    let seed = seed ?? saved?.seed ?? 0
     try ModelDirectory.check(output)
     let dataset = try Dataset.named(data)
     let shape = [dataset.train.height, dataset.train.width, dataset.train.channels]
@@ -80,28 +125,38 @@ struct TrainCommand: ParsableCommand {
     options.seed = seed
     if let threads { options.threads = threads }
 
-    let trainer = try Trainer(
+    let run = try TrainingRun(
       architecture: architecture, dataset: dataset, recipe: recipe, learningRate: rate,
-      options: options)
+      validation: validation, stopping: patience.map { EarlyStopping(patience: $0) },
+      checkpoints: (resume ?? checkpoints).map {
+        CheckpointPolicy($0, every: checkpointEvery.map { .steps($0) } ?? .epochs(1))
+      }, options: options)
+    let trainer = run.trainer
     printHead(trainer, dataset, recipe, rate, options)
+    if let resume {
+      try trainer.resume(from: resume)
+      Output.line("resumed  \(resume), after \(grouped(trainer.history.steps)) steps")
+    }
     Interruption.watch()
-    let finished = try trainer.run()
+    let history = try trainer.run()
 
     var notes: [JSONValue.Member] = [
       .init("data", .string(dataset.name)), .init("seed", .string(String(seed))),
-      .init("epochs", .integer(trainer.epochsDone)),
+      .init("epochs", .integer(history.epochs.count)),
     ]
-    let accuracy = finished ? try trainer.testAccuracy() : nil
+    let accuracy = history.outcome == .interrupted ? nil : try run.testAccuracy()
     if let accuracy { notes.append(.init("test accuracy", .number(accuracy))) }
     try SavedModel.write(
-      trainer.model, architecture, inputShape: shape, mean: trainer.scaling.mean,
-      deviation: trainer.scaling.deviation, classes: dataset.classNames, notes: notes, to: output)
+      trainer.model, architecture, inputShape: shape, mean: run.scaling.mean,
+      deviation: run.scaling.deviation, classes: dataset.classNames, notes: notes, to: output)
     guard let accuracy else {
       Output.line(
-        "interrupted after \(grouped(trainer.stepsDone)) steps; the model is in \(output)")
+        "interrupted after \(grouped(history.steps)) steps; the model is in \(output)"
+          + (history.checkpoint.map { ", the checkpoint in \($0)" } ?? ""))
       throw ExitCode(130)
     }
-    Output.line("trained in \(fixed(trainer.seconds, 1)) s; the model is in \(output)")
+    if case .stopped(let reason) = history.outcome { Output.line("stopped: \(reason)") }
+    Output.line("trained in \(fixed(history.seconds, 1)) s; the model is in \(output)")
     Output.line("test accuracy: \(fixed(accuracy * 100, 2)) %")
   }
 

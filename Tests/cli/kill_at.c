@@ -1,7 +1,9 @@
 /* Kills the process, as a crash or a power switch would, at the KILL_AT-th call that changes a file.
- * Loaded into the tool with LD_PRELOAD; writes the number of calls to KILL_COUNT at a normal end. */
+ * From the FULL_AT-th such call on, the disk is full. Loaded into the tool with LD_PRELOAD; writes the
+ * number of calls to KILL_COUNT at a normal end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,6 +43,13 @@ ssize_t write(int fd, const void *bytes, size_t size) {
     const char *text = getenv("KILL_AT");
     if (text && calls + 1 == atol(text)) next(fd, bytes, size / 2);
     count();
+    const char *full = getenv("FULL_AT");
+    if (fd > 2 && full && atol(full) > 0 && calls >= atol(full)) {
+      /* A part still fits, as on a real disk. */
+      if (calls == atol(full) && size > 1) return next(fd, bytes, size / 2);
+      errno = ENOSPC;
+      return -1;
+    }
   }
   return next(fd, bytes, size);
 }

@@ -78,7 +78,9 @@ package enum ModelDirectory {
 
   private static func open(_ path: String, hint: String) throws(DataError) -> InputFolder {
     do throws(DataError) { return try InputFolder(path) } catch {
-      if error.code == .notFound, let old = try? InputFolder(DirectoryStage.retired(path)) { return old }
+      if error.code == .notFound, let old = try? InputFolder(DirectoryStage.retired(path)) {
+        return old
+      }
       throw DataError(
         error.code, error.code == .notFound ? "no such model" : "cannot open the model", at: path,
         got: error.got, expected: "a directory with \(manifestName) and \(weightsName)",
