@@ -44,7 +44,8 @@ let package = Package(
       name: "MartletData",
       dependencies: ["MartletTraining", "CMartletDigits", "CMartletClassics", "CPNG", "CZlib"]),
     .target(
-      name: "MartletRecipes", dependencies: ["MartletData", .product(name: "Yams", package: "Yams")]),
+      name: "MartletRecipes", dependencies: ["MartletData", .product(name: "Yams", package: "Yams")],
+      resources: [.embedInCode("BuiltIn")]),
 
     .executableTarget(
       name: "MartletCLI",

@@ -171,7 +171,7 @@ struct BenchCommand: ParsableCommand {
     guard status == 0 else { throw ExitCode(status & 0x7f == 0 ? (status >> 8) & 0xff : 1) }
   }
 
-  private static func executable() throws -> String {
+  static func executable() throws -> String {
     #if os(Linux)
       return "/proc/self/exe"
     #else

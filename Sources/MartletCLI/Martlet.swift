@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Martlet
+import MartletRecipes
 
 @main
 struct Tool: ParsableCommand {
@@ -10,7 +11,8 @@ struct Tool: ParsableCommand {
     abstract: "Compiles deep learning models to machine code, and trains them, on the CPU.",
     version: toolVersion,
     subcommands: [
-      TrainCommand.self, PredictCommand.self, InspectCommand.self, SummaryCommand.self,
+      TrainCommand.self, RecipesCommand.self, SearchCommand.self, PredictCommand.self,
+      InspectCommand.self, SummaryCommand.self,
       DoctorCommand.self, BenchCommand.self,
     ])
 
@@ -25,6 +27,8 @@ struct Tool: ParsableCommand {
     } catch let error as RunError {
       Output.fail("\(error)")
     } catch let error as DataError {
+      Output.fail("\(error)")
+    } catch let error as RecipeError {
       Output.fail("\(error)")
     } catch let error as ToolError {
       Output.fail(error.message)

@@ -3,13 +3,14 @@
 import ArgumentParser
 import Martlet
 import MartletData
+import MartletRecipes
 
 extension OptimizerName: ExpressibleByArgument {}
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
-    abstract: "Train a model on images and save it.",
+    abstract: "Train a model, or what a recipe describes, and save it.",
     discussion: """
       Without --data it trains on 4,000 digits of MNIST that are part of the tool. The last line \
       is the accuracy on the test images. Ctrl-C finishes the step, saves the model and exits \
@@ -17,7 +18,7 @@ struct TrainCommand: ParsableCommand {
       there and ends with the very weights of a run without the pause.
       """)
 
-  @Argument(help: "lenet5 or mlp.")
+  @Argument(help: "lenet5, mlp, a recipe's file, or the name of a built-in recipe.")
   var model: String
   @Option(help: ArgumentHelp("Passes over the training images.", valueName: "n"))
   var epochs: Int?
@@ -34,7 +35,7 @@ struct TrainCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "mnist5k, digits, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
-  var data = "mnist5k"
+  var data: String?
   @Option(
     help: ArgumentHelp(
       "The model directory to write; MODEL.martlet if not given.", valueName: "dir"))
@@ -59,12 +60,30 @@ struct TrainCommand: ParsableCommand {
       "Go on from the newest checkpoint in this directory, and write the next ones there.",
       valueName: "dir"))
   var resume: String?
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Of a recipe: a value for a path, such as optimizer.adam.beta1=0.8; may be repeated.",
+      valueName: "path=value"))
+  var overrides: [String] = []
+  @Flag(help: .hidden)
+  var trial = false
+
+  private var isRecipe: Bool {
+    model.hasSuffix(".yaml") || model.hasSuffix(".yml")
+      || BuiltInRecipes.all.contains { $0.name == model }
+  }
 
   func validate() throws {
-    guard Architecture.names.contains(model) else {
+    guard isRecipe || Architecture.names.contains(model) else {
       throw ValidationError(
-        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: " or "))")
+        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: " or ")), a "
+          + "recipe's file (.yaml), or one of `martlet recipes`")
     }
+    if let wrong = overrides.first(where: { Override($0) == nil }) {
+      throw ValidationError("--set \(wrong): expected path=value")
+    }
+    if !overrides.isEmpty, !isRecipe { throw ValidationError("--set is for recipes") }
     if let epochs, !(1...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs): expected 1 to 100000")
     }
@@ -77,7 +96,7 @@ struct TrainCommand: ParsableCommand {
     if let threads, !(1...256).contains(threads) {
       throw ValidationError("--threads \(threads): expected 1 to 256")
     }
-    if data.isEmpty { throw ValidationError("--data is empty: expected a name or a directory") }
+    if data == "" { throw ValidationError("--data is empty: expected a name or a directory") }
     if let validation, !(validation > 0 && validation <= 0.9) {
       throw ValidationError("--validation \(validation): expected a share above 0, at most 0.9")
     }
@@ -104,6 +123,8 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() throws {
+    if isRecipe { return try trainRecipe() }
+    let data = data ?? "mnist5k"
     // Before the work, not after it.
     let output = output ?? "\(model).martlet"
     let saved = try resume.map { try Checkpoint($0) }
@@ -158,6 +179,24 @@ struct TrainCommand: ParsableCommand {
     if case .stopped(let reason) = history.outcome { Output.line("stopped: \(reason)") }
     Output.line("trained in \(fixed(history.seconds, 1)) s; the model is in \(output)")
     Output.line("test accuracy: \(fixed(accuracy * 100, 2)) %")
+  }
+
+  /// The flags as values of the recipe.
+  private func trainRecipe() throws {
+    var all: [Override] = []
+    func set(_ path: String, _ value: String?) {
+      if let value { all.append(Override(path, .scalar(value, isPlain: true))) }
+    }
+    set("epochs", epochs.map { "\($0)" })
+    set("batch", batch.map { "\($0)" })
+    set("seed", seed.map { "\($0)" })
+    set("optimizer", optimizer?.rawValue)
+    set("data.source", data.map { $0 == "fashion-mnist" ? "fashionMNIST" : $0 })
+    all += overrides.compactMap { Override($0) }
+    try RecipeTraining(
+      model: model, overrides: all, learningRate: lr, threads: threads, output: output,
+      isTrial: trial
+    ).run()
   }
 
   private func printHead(

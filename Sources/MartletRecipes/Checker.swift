@@ -175,7 +175,9 @@ package struct Checker {
     case .mapping(let entries):
       for entry in entries {
         let inner = path.isEmpty ? entry.key : "\(path).\(entry.key)"
-        guard let field = section.fields.first(where: { $0.name == entry.key }) else {
+        // What an override left of a bare value; see Override.
+        let name = entry.key.isEmpty ? section.shorthand ?? "" : entry.key
+        guard let field = section.fields.first(where: { $0.name == name }) else {
           let known = section.fields.map(\.name)
           let names =
             known.isEmpty ? "it takes no fields" : Checker.suggestion(entry.key, known)

@@ -167,17 +167,18 @@ package struct Override: Hashable, Sendable {
       try set(&nodes[index], rest.dropFirst(), file)
       node.content = .sequence(nodes)
     case .scalar(let text, _):
-      if text == step || text.isEmpty {
-        node.content = .mapping([
-          .init(
-            key: step, keyPosition: node.position,
-            value: YAMLNode(.scalar("", isPlain: true), at: node.position))
-        ])
-        try set(&node, rest, file)
-      } else {
-        throw RecipeError(
-          file: file, "\(name): there is '\(text)' in the place of '\(step)'", at: node.position)
+      // `adam` becomes `adam: {…}`; `adam: 0.1` becomes `adam: {'': 0.1, …}`, where the checker takes
+      // the empty name for the field that a bare value is for.
+      var entries: [YAMLNode.Entry] = []
+      if !text.isEmpty, text != step {
+        entries.append(.init(key: "", keyPosition: node.position, value: node))
       }
+      entries.append(
+        .init(
+          key: step, keyPosition: node.position,
+          value: YAMLNode(.scalar("", isPlain: true), at: node.position)))
+      node.content = .mapping(entries)
+      try set(&node, rest, file)
     }
   }
 }

@@ -100,8 +100,12 @@ extension Schema {
           .optional(
             "features", .list(.text, count: 1...65_536), "all other columns",
             "The columns to predict from."),
-          .optional("header", .boolean, "true", "Whether the first line names the columns."),
-          .optional("separator", .word([",", ";", "tab", "space"]), "`,`", "Between columns."),
+          .optional(
+            "categorical", .list(.text, count: 1...65_536), nil,
+            "Columns of words: each word becomes a column of 0 and 1."),
+          .optional("header", .boolean, "found out", "Whether the first line names the columns."),
+          .optional(
+            "separator", .word([",", ";", "tab", "space"]), "found out", "Between columns."),
           .optional(
             "classes", .boolean, "true for text", "Whether the target is a class, not a number."),
         ]),
@@ -168,7 +172,8 @@ extension Schema {
           "maxNorm", .positive, nil, "The largest L2 norm of the weights into one unit."),
       ]),
     Section(
-      "callbacks", "What else happens during the run. Relative paths are in the output directory.",
+      "callbacks",
+      "What else happens during the run. Relative paths are from the current directory.",
       [
         .optional(
           "earlyStopping", .section("earlyStopping"), nil, "Ends a run that no longer gets better."

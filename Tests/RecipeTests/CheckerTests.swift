@@ -133,6 +133,9 @@ private let good = """
   #expect(changed.root.fields("optimizer")?.number("learningRate") == 0.5)
   #expect(changed.epochs == 3)
   #expect(throws: RecipeError.self) { try recipe(["model.4.linear=9"]) }
+  let bare = try recipe(["optimizer=", "optimizer.adam=0.5", "optimizer.adam.beta1=0.8"])
+  #expect(bare.root.fields("optimizer")?.number("learningRate") == 0.5)
+  #expect(bare.root.fields("optimizer")?.number("beta1") == 0.8)
   #expect(throws: RecipeError.self) { try recipe(["optimizer.sgd.learningRate=1"]) }
   #expect(throws: RecipeError.self) { try recipe(["..=1"]) }
 }
