@@ -50,10 +50,11 @@ run 64 "set without a path" "$tool" train iris-mlp --set 3
 run 0 "list of recipes" "$tool" recipes && prints "list of recipes" '^iris-mlp +A small network'
 run 0 "text of a recipe" "$tool" recipes show iris-mlp && prints "text of a recipe" 'source: iris'
 run 1 "no such recipe" "$tool" recipes show irises && says "no such recipe" "iris-mlp"
-(cd "$work" && run 0 "iris" "$tool" train iris-mlp --set epochs=20 && last "iris" \
-  '^test accuracy: [0-9]+\.[0-9]{2} %$')
-(cd "$work" && run 0 "diabetes" "$tool" train diabetes-linear && last "diabetes" \
-  '^test R²: [0-9]+\.[0-9]{2} %$')
+pushd "$work" >/dev/null
+run 0 "iris" "$tool" train iris-mlp --set epochs=20 && last "iris" \
+  '^test accuracy: [0-9]+\.[0-9]{2} %$'
+run 0 "diabetes" "$tool" train diabetes-linear && last "diabetes" \
+  '^test R²: [0-9]+\.[0-9]{2} %$'
 printf 'data: irsi\nmodel: [rellu, {linear: 0}]\n' >"$work/bad.yaml"
 run 1 "bad recipe" "$tool" train "$work/bad.yaml" && says "bad recipe" "bad.yaml:1:7: data: unknown" \
   && says "bad recipe" "bad.yaml:2:9: model.0" && says "bad recipe" "bad.yaml:2:25: model.1.linear"
@@ -65,11 +66,12 @@ search:
   trials: 4
   parallel: 2
 END
-(cd "$work" && run 0 "search" "$tool" search search.yaml --set epochs=5 \
-  && last "search" '^best accuracy: [01]' && prints "search" '^trial 3 ')
-(cd "$work" && run 0 "search goes on" "$tool" search search.yaml --set epochs=5 --trials 5 \
-  && prints "search goes on" '^4 trials are in search.search.jsonl')
-(cd "$work" && run 1 "another search" "$tool" search search.yaml && says "another search" "belongs to")
+run 0 "search" "$tool" search search.yaml --set epochs=5 \
+  && last "search" '^best accuracy: [01]' && prints "search" '^trial 3 '
+run 0 "search goes on" "$tool" search search.yaml --set epochs=5 --trials 5 \
+  && prints "search goes on" '^4 trials are in search.search.jsonl'
+run 1 "another search" "$tool" search search.yaml && says "another search" "belongs to"
+popd >/dev/null
 
 # Other errors: 1.
 run 1 "no such data" "$tool" train mlp --data "$work/none" --output "$work/m" \
