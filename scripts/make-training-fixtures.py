@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes Tests/TrainingTests/Fixtures/*.safetensors with PyTorch: lenet5, batchnorm, optimizers,
-resnet20, vgg16; all of them, or those named.
+resnet20, vgg16, recurrent; all of them, or those named.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make-training-fixtures.py
@@ -498,9 +498,115 @@ def vgg16():
     narrow("vgg16", VGG16(64, 10, 2, 16), images, labels, draw)
 
 
+def recurrent():
+    """Recurrent layers: outputs, last states and all gradients of a random inner product, with whole
+    and with ragged batches; in float64."""
+    torch.manual_seed(11)
+    T, B, I, H = 5, 3, 4, 6
+    lengths = torch.tensor([5, 2, 3])
+    arrays = {"lengths": lengths.numpy().astype(np.int32)}
+
+    class Manual(nn.Module):
+        """Cells that PyTorch lacks, step by step: GRU that resets before the product, peepholes."""
+        def __init__(self, kind):
+            super().__init__()
+            gates = 3 if kind == "gru_before" else 4
+            self.kind = kind
+            self.weight_ih_l0 = nn.Parameter(torch.randn(gates * H, I) * 0.4)
+            self.weight_hh_l0 = nn.Parameter(torch.randn(gates * H, H) * 0.4)
+            self.bias_ih_l0 = nn.Parameter(torch.randn(gates * H) * 0.4)
+            self.bias_hh_l0 = nn.Parameter(torch.randn(gates * H) * 0.4)
+            if kind == "lstm_peephole":
+                self.peephole = nn.Parameter(torch.randn(3 * H) * 0.4)
+
+        def forward(self, x, state):
+            state = state if isinstance(state, tuple) else (state,)
+            h, ys = state[0][0], []
+            c = state[1][0] if len(state) > 1 else None
+            w, u, b, d = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
+            for t in range(x.shape[0]):
+                p = x[t] @ w.T + b
+                if self.kind == "gru_before":
+                    s = h @ u[:2 * H].T + d[:2 * H]
+                    r, z = torch.sigmoid(p[:, :H] + s[:, :H]), torch.sigmoid(p[:, H:2 * H] + s[:, H:])
+                    n = torch.tanh(p[:, 2 * H:] + (r * h) @ u[2 * H:].T + d[2 * H:])
+                    h = (1 - z) * n + z * h
+                else:
+                    i, f, g, o = (p + h @ u.T + d).chunk(4, 1)
+                    a = self.peephole
+                    i, f = torch.sigmoid(i + c * a[:H]), torch.sigmoid(f + c * a[H:2 * H])
+                    c = f * c + i * torch.tanh(g)
+                    o = torch.sigmoid(o + c * a[2 * H:])
+                    h = o * torch.tanh(c)
+                ys.append(h)
+            last = h[None] if c is None else (h[None], c[None])
+            return torch.stack(ys), last
+
+    parts = {"weight_ih": "inputWeight", "weight_hh": "hiddenWeight", "bias_ih": "inputBias",
+             "bias_hh": "hiddenBias", "weight_hr": "projection"}
+
+    def path(name, kind):
+        if name == "peephole":
+            return name
+        part, rest = name.split("_l")
+        own = parts[part]
+        if kind != "lstm_deep":
+            return own
+        floor, *back = rest.split("_")
+        return f"layers.{floor}.{'backward' if back else 'forward'}.{own}"
+
+    modules = {
+        "rnn_tanh": nn.RNN(I, H), "rnn_relu": nn.RNN(I, H, nonlinearity="relu"), "gru": nn.GRU(I, H),
+        "lstm": nn.LSTM(I, H), "lstm_projected": nn.LSTM(I, H, proj_size=2),
+        "lstm_deep": nn.LSTM(I, H, num_layers=2, bidirectional=True),
+        "gru_before": Manual("gru_before"), "lstm_peephole": Manual("lstm_peephole")}
+    for kind, module in modules.items():
+        module = module.double()
+        floors, out = (4, H) if kind == "lstm_deep" else (1, 2 if kind == "lstm_projected" else H)
+        x = torch.randn(T, B, I, dtype=torch.float64, requires_grad=True)
+        state = [torch.randn(floors, B, out, dtype=torch.float64, requires_grad=True)]
+        if kind.startswith("lstm"):
+            state.append(torch.randn(floors, B, H, dtype=torch.float64, requires_grad=True))
+        arrays[f"{kind}.x"] = x.detach().numpy().astype(np.float32)
+        for name, p in module.named_parameters():
+            arrays[f"{kind}.initial.{path(name, kind)}"] = converted("", p)
+
+        def states(values, prefix):
+            # Martlet's order: for each floor and direction h, then c.
+            for f in range(floors):
+                for k, value in enumerate(values):
+                    index = f * len(values) + k
+                    arrays[f"{kind}.{prefix}{index}"] = value[f].detach().numpy().astype(np.float32)
+
+        states(state, "state")
+        for mode in ["whole", "ragged"]:
+            if mode == "ragged" and isinstance(module, Manual):
+                continue
+            given = state[0] if len(state) == 1 else tuple(state)
+            if mode == "whole":
+                y, last = module(x, given)
+            else:
+                packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+                y, last = module(packed, given)
+                y, _ = nn.utils.rnn.pad_packed_sequence(y, total_length=T)
+            last = list(last) if isinstance(last, tuple) else [last]
+            dy = torch.randn_like(y)
+            loss = (y * dy).sum() + sum((s * s).sum() for s in last)
+            found = torch.autograd.grad(loss, [x, *state, *module.parameters()])
+            key = f"{kind}.{mode}"
+            arrays[f"{key}.y"] = y.detach().numpy().astype(np.float32)
+            arrays[f"{key}.dy"] = dy.numpy().astype(np.float32)
+            states(last, f"{mode}.last")
+            arrays[f"{key}.gradient.x"] = found[0].numpy().astype(np.float32)
+            states(found[1:1 + len(state)], f"{mode}.gradient.state")
+            for (name, _), g in zip(module.named_parameters(), found[1 + len(state):]):
+                arrays[f"{key}.gradient.{path(name, kind)}"] = converted("", g)
+    save("recurrent", arrays)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16):
+    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

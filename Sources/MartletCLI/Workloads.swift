@@ -42,6 +42,9 @@ extension Workload {
         classes: 10, batch: 32, Momentum(learningRate: 0.01, momentum: 0.9)
       ) { ResNet20() },
       vgg(),
+      language("lstm", "LSTM", LSTM(256, 256)),
+      language("gru", "GRU", GRU(256, 256)),
+      recurrentGradients(),
       chain("chain64k", 1 << 16),
       chain("chain16m", 1 << 24),
       gemm("gemm512", 512),
@@ -91,6 +94,72 @@ extension Workload {
         ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
         return BuiltWorkload(
           session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+      }
+    }
+  }
+
+  // MARK: - Recurrent nets
+
+  /// Embedding, a recurrent layer, a dense layer to the vocabulary.
+  private struct LanguageModel<Recurrence: RecurrentLayer>: Layer {
+    let embedding = Embedding(65, 256)
+    let recurrence: Recurrence
+    let output = Linear(256, 65)
+    /// Tokens [T, B] to logits [T · B, 65].
+    func callAsFunction(_ x: Tensor) -> Tensor {
+      output(recurrence(embedding(x)).reshaped([x.count, 256]))
+    }
+  }
+
+  private static func language<Recurrence: RecurrentLayer>(
+    _ name: String, _ kind: String, _ recurrence: @autoclosure @escaping () -> Recurrence
+  ) -> Workload {
+    let (steps, batch) = (64, 32)
+    return Workload(
+      name: name, summary: "\(kind) 256 over 64 tokens of 65, batch 32, Adam: one training step"
+    ) {
+      let model = LanguageModel(recurrence: recurrence())
+      let parameters = try drawn(model)
+      var draws = NormalDraws()
+      let tokens = try draws.labels(batch * steps, below: 65).reshaped([batch, steps])
+      let inputs = [tokens, try draws.labels(batch * steps, below: 65)]
+      return PreparedWorkload(inputs: inputs) { options in
+        var options = options
+        options.name = name
+        let step = try compile(
+          training: model, with: Adam(learningRate: 1e-3),
+          TensorSpec([batch, steps], .int32, name: "x"),
+          TensorSpec([batch * steps], .int32, name: "y"), options: options
+        ) { x, y in
+          // The mean over all tokens does not depend on their order: time leads.
+          let labels = y.reshaped([batch, steps]).transposed([1, 0]).reshaped([batch * steps])
+          return softmaxCrossEntropy(logits: model(x.transposed([1, 0])), labels: labels)
+        }
+        return BuiltWorkload(
+          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+      }
+    }
+  }
+
+  /// A small LSTM: the mean of its squared outputs, and the gradients of all parameters.
+  private static func recurrentGradients() -> Workload {
+    Workload(
+      name: "lstm_small",
+      summary: "LSTM 64 over 128 steps, batch 8, mean(h²) and the gradients of all parameters"
+    ) {
+      let model = LSTM(64, 64)
+      let parameters = try drawn(model)
+      var draws = NormalDraws()
+      return PreparedWorkload(inputs: [try draws.normal([128, 8, 64])]) { options in
+        var options = options
+        options.name = "lstm_small"
+        let function = try compile([TensorSpec([128, 8, 64], name: "x")], options: options) { x in
+          let h = model(x[0])
+          let (loss, grads) = valueAndGrad((h * h).mean(), wrt: model)
+          return [loss] + model.parameters.compactMap { grads[$0] }
+        }
+        return BuiltWorkload(
+          session: function.session, parameters: parameters, step: { _ = try function.run($0) })
       }
     }
   }
