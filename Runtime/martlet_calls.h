@@ -24,6 +24,9 @@
 #define MT_P_GATHER(CX, T) (CX cx, const long *s, const void *src, const T *index, void *dst)
 #define MT_P_SCATTER_I32(CX, T) (CX cx, const long *s, const int *index, const T *updates, T *dst)
 #define MT_P_SCATTER_I64(CX, T) (CX cx, const long *s, const long *index, const T *updates, T *dst)
+#define MT_P_LINE(CX, T) (CX cx, const long *s, const T *src, T *dst)
+#define MT_P_PLACES(CX, T) (CX cx, const long *s, const T *src, int *places)
+#define MT_P_RECURRENCE(CX, T) (CX cx, const long *s, const T *factors, const T *terms, T *dst)
 #define MT_P_COPY_ROWS(CX, T) (CX cx, const long *s, const T *src, T *dst)
 #define MT_P_PARALLEL(CX, T)                                                             \
   (CX cx, void (*kernel)(void *const *p, long begin, long end, void *scratch), void *const *p, \
@@ -52,7 +55,27 @@
   MT_VARIANT_CALLS_OF(X, float, f32) MT_VARIANT_CALLS_OF(X, double, f64)                  \
   X(conv2d_winograd_f32, MT_P_CONV, float)
 
+/* Along one axis, whose lines are walked one element after the other. */
+#define MT_LINE_CALLS_OF(X, T, S)                                \
+  X(add_along_i32_##S, MT_P_SCATTER_I32, T)                      \
+  X(add_along_i64_##S, MT_P_SCATTER_I64, T)                      \
+  X(cumulative_sum_##S, MT_P_LINE, T)                            \
+  X(cumulative_product_##S, MT_P_LINE, T)                        \
+  X(cumulative_argmax_##S, MT_P_PLACES, T)                       \
+  X(cumulative_argmin_##S, MT_P_PLACES, T)                       \
+  X(arg_sort_##S, MT_P_PLACES, T)                                \
+  X(arg_top_##S, MT_P_PLACES, T)
+#define MT_LINE_CALLS(X)                                                  \
+  MT_LINE_CALLS_OF(X, float, f32) MT_LINE_CALLS_OF(X, double, f64)        \
+  MT_LINE_CALLS_OF(X, int, i32) MT_LINE_CALLS_OF(X, long, i64)            \
+  MT_LINE_CALLS_OF(X, unsigned char, u8)                                  \
+  X(linear_recurrence_f32, MT_P_RECURRENCE, float)                        \
+  X(linear_recurrence_f64, MT_P_RECURRENCE, double)                       \
+  X(take_along_i32, MT_P_GATHER, int)                                     \
+  X(take_along_i64, MT_P_GATHER, long)
+
 #define MT_SINGLE_CALLS(X)                                       \
+  MT_LINE_CALLS(X)                                               \
   X(gemm_i32, MT_P_GEMM, int)                                    \
   X(gemm_i64, MT_P_GEMM, long)                                   \
   X(gemm_u8, MT_P_GEMM, unsigned char)                           \

@@ -37,11 +37,14 @@ static const unsigned char martlet_math_trig[] = {
 static const unsigned char martlet_math_pow[] = {
 #embed "include/martlet_math_pow.h"
 };
+static const unsigned char martlet_math_atan[] = {
+#embed "include/martlet_math_atan.h"
+};
 #define MT_FILE(name) {#name ".h", name, sizeof name}
 static const mt_embedded_file files[] = {
     MT_FILE(martlet_math),       MT_FILE(martlet_math_f32),  MT_FILE(martlet_math_f64),
     MT_FILE(martlet_math_basic), MT_FILE(martlet_math_rows), MT_FILE(martlet_math_random),
-    MT_FILE(martlet_math_trig),  MT_FILE(martlet_math_pow),
+    MT_FILE(martlet_math_trig),  MT_FILE(martlet_math_pow),  MT_FILE(martlet_math_atan),
 };
 size_t mt_embedded_file_count(void) { return sizeof files / sizeof files[0]; }
 const mt_embedded_file *mt_embedded_file_at(size_t i) {

@@ -175,6 +175,7 @@
   MT_ARITHMETIC(X, f32) MT_ARITHMETIC(X, f64)                                                 \
   MT_BOTH_WAYS(X, div, f32) MT_BOTH_WAYS(X, div, f64)                                         \
   MT_BOTH_WAYS(X, pow, f32) MT_BOTH_WAYS(X, pow, f64)                                         \
+  MT_BOTH_WAYS(X, atan2, f32) MT_BOTH_WAYS(X, atan2, f64)                                     \
   MT_SLOWLY(X, rem, f32) MT_SLOWLY(X, rem, f64)                                               \
   MT_ARITHMETIC(X, i32) MT_ARITHMETIC(X, i64) MT_ARITHMETIC(X, u8)                            \
   MT_BOTH_WAYS(X, div, i32) MT_SLOWLY(X, div, i64) MT_BOTH_WAYS(X, div, u8)                   \

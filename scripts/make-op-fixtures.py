@@ -49,6 +49,8 @@ def text(array):
 
 
 def attribute(value):
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(str, value)) + "]"
     return str(value)
@@ -125,6 +127,19 @@ unary("abs", np.abs, ulp=0)
 unary("sign", np.sign, ulp=0)
 unary("negate", np.negative, ulp=0)
 
+SMALL = [v for v in SPECIAL if abs(v) != 1e30]
+unary("trunc", np.trunc, ulp=0)
+unary("reciprocal", lambda x: 1 / x, ulp=0)
+unary("tan", np.tan, -3, 3, specials=SMALL)
+unary("asin", np.arcsin, -1, 1)
+unary("acos", np.arccos, -1, 1)
+unary("atan", np.arctan)
+unary("sinh", np.sinh, -20, 20)
+unary("cosh", np.cosh, -20, 20)
+unary("asinh", np.arcsinh, -20, 20)
+unary("acosh", np.arccosh, 1, 20)
+unary("atanh", np.arctanh, -1, 1)
+
 EDGES = {"i32": [-(2**31), 2**31 - 1, -1, 0, 1], "i64": [-(2**63), 2**63 - 1, -1, 0, 1],
          "u8": [0, 1, 255, 128, 7]}
 for dtype in INTS:
@@ -169,6 +184,7 @@ binary("maximum", np.maximum)
 binary("minimum", np.minimum)
 binary("power", np.power, 0.1, 5, ulp=2)
 binary("remainder", np.fmod)
+binary("atan2", np.arctan2, ulp=2)
 integers("add", lambda a, b: a + b)
 integers("subtract", lambda a, b: a - b)
 integers("multiply", lambda a, b: a * b)
@@ -393,6 +409,71 @@ for dtype in FLOATS + INTS:
             moved = np.moveaxis(updates, list(range(axis, axis + dims)), list(range(dims)))
             np.add.at(wide, clamped, moved)
             case("scatterAdd", [x, index, updates], cast(np.moveaxis(wide, 0, axis), dtype), 8, True, axis=axis)
+
+# Along an axis -----------------------------------------------------------------------------------
+
+for dtype in FLOATS + INTS:
+    wide = np.float64 if dtype in FLOATS else object
+    for axis in range(3):
+        r = rng("along", dtype, axis)
+        x = draw(r, dtype, (3, 4, 5), -3, 3)
+        for kind in ["i32", "i64"]:
+            shape = [3, 4, 5]
+            shape[axis] = 6
+            index = draw(r, kind, tuple(shape), -2, 5)
+            clamped = np.clip(index, 0, x.shape[axis] - 1).astype(np.int64)
+            case("takeAlong", [x, index], np.take_along_axis(x, clamped, axis), axis=axis)
+            updates = draw(r, dtype, tuple(shape), 0, 9)
+            sums = np.zeros((3, 4, 5), np.float64 if dtype in FLOATS else np.int64)
+            for place in np.ndindex(*shape):
+                at = list(place)
+                at[axis] = clamped[place]
+                sums[tuple(at)] += updates[place]
+            case("addAlong", [index, updates], cast(sums, dtype), 8, True, axis=axis, extent=x.shape[axis])
+        if dtype in FLOATS:
+            x[0, 1, 2], x[1, 2, 3], x[2, 0, 0], x[1, 3, 1], x[1, 0, 1] = math.nan, math.inf, -math.inf, 0.0, -0.0
+        for reverse in [False, True]:
+            def turned(a):
+                return np.flip(a, axis) if reverse else a
+            for exclusive in [False, True]:
+                for op, f, neutral in [("cumulativeSum", np.add, 0), ("cumulativeProduct", np.multiply, 1)]:
+                    y = f.accumulate(turned(x).astype(wide), axis)
+                    if exclusive:
+                        first = np.full_like(np.take(y, [0], axis), neutral)
+                        y = np.concatenate([first, np.delete(y, -1, axis)], axis)
+                    case(op, [x], cast(turned(y), dtype), 4, True, axis=axis, exclusive=exclusive, reverse=reverse)
+            for minimum in [False, True]:
+                places = np.empty(x.shape, np.int32)
+                lines, out = np.moveaxis(x, axis, -1), np.moveaxis(places, axis, -1)
+                for row in np.ndindex(lines.shape[:-1]):
+                    steps = list(range(lines.shape[-1]))
+                    if reverse:
+                        steps.reverse()
+                    for k in range(len(steps)):
+                        seen = lines[row][steps[:k + 1]]
+                        out[row][steps[k]] = steps[int((np.argmin if minimum else np.argmax)(seen))]
+                case("cumulativeExtreme", [x], places, axis=axis, minimum=minimum, reverse=reverse)
+            if dtype in FLOATS:
+                a, b = draw(r, dtype, (3, 4, 5), -1, 1), draw(r, dtype, (3, 4, 5))
+                ta, tb = (np.moveaxis(turned(v), axis, 0).astype(np.float64) for v in (a, b))
+                y = np.zeros_like(tb)
+                for k in range(len(y)):
+                    y[k] = tb[k] + (ta[k] * y[k - 1] if k else 0)
+                case("linearRecurrence", [a, b], cast(turned(np.moveaxis(y, 0, axis)), dtype), 16, True,
+                     axis=axis, reverse=reverse)
+        for flag in [False, True]:
+            # Python's sort is stable; NaN last both ways.
+            def order(v):
+                sign = -1 if flag else 1
+                return sorted(range(len(v)), key=lambda k: (v[k] != v[k], 0 if v[k] != v[k] else sign * v[k].item()))
+            case("argSort", [x], np.apply_along_axis(order, axis, x).astype(np.int32), axis=axis, descending=flag)
+
+            def first(v):
+                def key(k):
+                    nan = v[k] != v[k]
+                    return (not nan if flag else nan, 0 if nan else (-v[k].item() if flag else v[k].item()))
+                return sorted(range(len(v)), key=key)[:2]
+            case("argTop", [x], np.apply_along_axis(first, axis, x).astype(np.int32), axis=axis, count=2, largest=flag)
 
 # Random ------------------------------------------------------------------------------------------
 

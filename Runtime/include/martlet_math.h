@@ -64,6 +64,7 @@
 #include "martlet_math_basic.h"
 #include "martlet_math_trig.h"
 #include "martlet_math_pow.h"
+#include "martlet_math_atan.h"
 #include "martlet_math_rows.h"
 #include "martlet_math_random.h"
 

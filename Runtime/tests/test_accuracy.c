@@ -94,6 +94,37 @@ static void powers(mt_isa isa, int rounds) {
   check("pow", "f64", isa, worst_d, 2.0, at_d);
 }
 
+/* Angles, in all octants and at the edges: signed zeros too. */
+static void angles(mt_isa isa, int rounds) {
+  binary_f32 f = __extension__(binary_f32) mt_symbol_address(mt_find_symbol("mt_atan2_f32"), isa);
+  binary_f64 d = __extension__(binary_f64) mt_symbol_address(mt_find_symbol("mt_atan2_f64"), isa);
+  double worst = 0, at = 0, worst_d = 0, at_d = 0;
+  for (int round = 0; round < rounds; ++round) {
+    for (int k = 0; k < N; ++k) {
+      xd[k] = ldexp((double)(random_word() >> 11) * 0x1p-53 + 0.5, (int)(random_word() % 60) - 30);
+      xd2[k] = xd[k] * ldexp((double)(random_word() >> 11) * 0x1p-53 + 0.5, (int)(random_word() % 24) - 12);
+      if (k % 3 == 0) xd2[k] = xd[k] * (0.3 + 0.3 * (double)(random_word() >> 11) * 0x1p-53);
+      if (random_word() & 1) xd[k] = -xd[k];
+      if (random_word() & 1) xd2[k] = -xd2[k];
+      if (k < EDGES * EDGES) xd[k] = (double)edges[k / EDGES], xd2[k] = (double)edges[k % EDGES];
+      x[k] = (float)xd[k];
+      x2[k] = (float)xd2[k];
+    }
+    f(y, x, x2, N);
+    d(yd, xd, xd2, N);
+    for (int k = 0; k < N; ++k) {
+      const double want = atan2((double)x[k], (double)x2[k]);
+      const double want_d = atan2(xd[k], xd2[k]);
+      double e = !!signbit(want) != !!signbit(y[k]) && !isnan(want) ? 1e9 : ulp_error_f32(y[k], want);
+      if (e > worst) worst = e, at = (double)x[k];
+      e = !!signbit(want_d) != !!signbit(yd[k]) && !isnan(want_d) ? 1e9 : ulp_error_f64(yd[k], atan2l((long double)xd[k], (long double)xd2[k]));
+      if (e > worst_d) worst_d = e, at_d = xd[k];
+    }
+  }
+  check("atan2", "f32", isa, worst, 0.6, at);
+  check("atan2", "f64", isa, worst_d, 2.0, at_d);
+}
+
 /* Zeros keep their sign where the function is odd. */
 static void zeros(mt_isa isa) {
   static const char *const odd[] = {"expm1", "log1p", "tanh", "erf", "sin", "sqrt", "neg", "sign", "floor", "ceil", "round"};
@@ -120,6 +151,7 @@ int main(void) {
     floats((mt_isa)i, stride);
     doubles((mt_isa)i, rounds);
     powers((mt_isa)i, rounds);
+    angles((mt_isa)i, rounds);
     zeros((mt_isa)i);
   }
   printf("%d failures\n", failures);

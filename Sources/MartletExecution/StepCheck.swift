@@ -97,12 +97,12 @@ final class StepCheck {
   /// Gathers and scatters take (sizes, source, index, …) and (sizes, index, …).
   private func checkIndices(_ step: Schedule.Step, _ index: Int) {
     guard case .call(let symbol, let arguments, _, _) = step.work, arguments.count >= 3,
-      case .table(let sizes) = arguments[0], sizes.count == 4
+      case .table(let sizes) = arguments[0], sizes.count >= 4
     else { return }
     let place: Int
-    if symbol.hasPrefix("mt_gather_") {
+    if symbol.hasPrefix("mt_gather_") || symbol.hasPrefix("mt_take_along_") {
       place = 2
-    } else if symbol.hasPrefix("mt_scatter_add_") {
+    } else if symbol.hasPrefix("mt_scatter_add_") || symbol.hasPrefix("mt_add_along_") {
       place = 1
     } else {
       return

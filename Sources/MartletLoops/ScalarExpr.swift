@@ -11,7 +11,7 @@ package enum UnaryFunction: String, Hashable, Sendable, CaseIterable {
 
 /// Functions of two elements of one dtype, with a result of that dtype.
 package enum BinaryFunction: String, Hashable, Sendable, CaseIterable {
-  case add, sub, mul, div, rem, max, min, pow
+  case add, sub, mul, div, rem, max, min, pow, atan2
   case and, or, xor
 
   package var isCommutative: Bool {

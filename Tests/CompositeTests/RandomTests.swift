@@ -39,6 +39,37 @@ import Testing
     return try Interpreter().run(graph, inputs)
   }
 
+  /// Frequencies of draws are the softmax; what has probability 0 is never drawn; draws without
+  /// replacement differ, and the first of them is the draw with replacement.
+  @Test(arguments: [DType.float32, .float64])
+  func categoricalFrequencies(_ dtype: DType) throws {
+    let logits: [Double] = [0, 1, -.infinity, 2, -1]
+    let weights = logits.map { LibM.exp($0) }
+    let total = weights.reduce(0, +)
+    let rows = 20_000
+    let results = try draw(TensorType(dtype, [rows, logits.count])) { x in
+      let row = x.trace.constant(HostArray(TensorType(dtype, [logits.count]), logits))
+      let all = row.broadcasted(to: x.shape)
+      return [categorical(logits: all), multinomial(logits: all, count: 3)]
+    }
+    var counts = [Int](repeating: 0, count: logits.count)
+    for draw in results[0].integers { counts[Int(draw)] += 1 }
+    for (count, weight) in zip(counts, weights) {
+      let p = weight / total
+      // Four standard errors.
+      #expect(
+        abs(Double(count) / Double(rows) - p) <= 4 * (p * (1 - p) / Double(rows)).squareRoot())
+    }
+    var firsts = [Int](repeating: 0, count: logits.count)
+    let several = results[1].integers
+    for row in 0..<rows {
+      let draws = Set(several[(3 * row)..<(3 * row + 3)])
+      #expect(draws.count == 3 && !draws.contains(2))
+      firsts[Int(several[3 * row])] += 1
+    }
+    #expect(firsts[2] == 0 && abs(Double(firsts[3]) / Double(rows) - weights[3] / total) < 0.015)
+  }
+
   @Test(arguments: [DType.float32, .float64])
   func moments(_ dtype: DType) throws {
     let results = try draw(TensorType(dtype, [20_000])) {

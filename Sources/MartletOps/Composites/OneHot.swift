@@ -1,4 +1,4 @@
-// Functions of integer indices that are comparisons and selections.
+// Functions of integer indices.
 
 import MartletIR
 
@@ -28,31 +28,19 @@ public func oneHot(
 /// Elements of `x` at integer `indices` along one axis (NumPy's `take_along_axis`): both of one
 /// shape but for that axis, result of the shape of `indices`.
 ///
-/// `y[…, j, …] = x[…, indices[…, j, …], …]`; indices clamp. It compares every index with every
-/// place along the axis, so it is meant for short axes. Gradient: `dy` added at the indices.
-/// Refused when shapes do not fit.
+/// `y[…, j, …] = x[…, indices[…, j, …], …]`. Indices given to the program directly are checked before
+/// each step; computed ones clamp. Gradient: `dy` added at the indices, in a fixed order. Refused when
+/// shapes do not fit.
 public func takeAlongAxis(
   _ x: Tensor, _ indices: Tensor, axis: Int, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
   composite(x, file, line) {
     let place = x.trace.place
     guard let axis = x.checkedAxis(axis, op: "takeAlongAxis", at: place) else { return x.poisoned }
-    var expected = indices.shape.dimensions
-    if expected.count == x.rank { expected[axis] = x.shape[axis] }
-    guard expected == x.shape.dimensions, indices.dtype.isInteger, x.dtype != .bool,
-      x.shape[axis] > 0
-    else {
-      return refuse(
-        "takeAlongAxis", "needs numbers and integer indices of one shape but for axis \(axis)", x,
-        indices, at: place)
+    guard indices.dtype.isInteger else {
+      return refuse("takeAlongAxis", "needs integer indices", x, indices, at: place)
     }
-    // Broadcast both to […, J, …, K]: the axis of x goes last.
-    let count = x.shape[axis]
-    let rank = x.rank
-    let hit = indices.indexed(below: count).matches(count)
-    let others = (0..<rank).filter { $0 != axis }
-    let last = x.transposed(others + [axis])
-    let repeated = record(Broadcast(shape: hit.shape, axes: others + [rank]), last)
-    return select(hit, repeated, 0).sum(axes: [rank])
+    let index = x.shape[axis] > 0 ? indices.indexed(below: x.shape[axis]) : indices
+    return record(TakeAlong(axis: axis), x, index)
   }
 }

@@ -11,7 +11,9 @@ package enum Registry {
     Maximum.self, Minimum.self, Power.self, Remainder.self,
     Exp.self, Exp2.self, Expm1.self, Log.self, Log1p.self,
     Logistic.self, Erf.self, Sqrt.self, Rsqrt.self, Sin.self, Cos.self,
-    Floor.self, Ceil.self, Round.self,
+    Floor.self, Ceil.self, Round.self, Trunc.self, Reciprocal.self,
+    Tan.self, Asin.self, Acos.self, Atan.self, Atan2.self,
+    Sinh.self, Cosh.self, Asinh.self, Acosh.self, Atanh.self,
     Compare.self, Select.self, Convert.self, StopGradient.self,
     And.self, Or.self, Xor.self, Not.self,
     // Shape
@@ -20,12 +22,15 @@ package enum Registry {
     // Reduction
     ReduceSum.self,
     ReduceMax.self, ReduceMin.self, ReduceProduct.self, ArgMax.self, ArgMin.self,
+    CumulativeSum.self, CumulativeProduct.self, CumulativeExtreme.self, LinearRecurrence.self,
+    // Sorting
+    ArgSort.self, ArgTop.self,
     // Contraction
     Dot.self,
     Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
     // Window, Indexing
     MaxWindow.self, WindowScatter.self, WindowGather.self, SumWindow.self, SumWindowTranspose.self,
-    Gather.self, ScatterAdd.self,
+    Gather.self, ScatterAdd.self, TakeAlong.self, AddAlong.self,
     // Random
     RandomBits.self, RandomUniform.self, RandomNormal.self,
     // Control flow
