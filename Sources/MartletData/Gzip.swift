@@ -1,9 +1,9 @@
-// Inflating gzip data whose uncompressed size is known before memory is asked for.
+// Inflating gzip and bare deflate data, piece by piece.
 
 import CZlib
 import MartletExecution
 
-/// Reads a gzip stream out of memory, piece by piece.
+/// Reads a gzip stream, or the bare deflate stream of a ZIP archive, out of memory, piece by piece.
 final class GzipReader {
   /// Deflate cannot do better than 1,032 to 1: whoever promises more is lying.
   static let bestRatio = 1032
@@ -11,14 +11,18 @@ final class GzipReader {
   // zlib keeps a pointer to its stream: it must not move.
   private let stream: UnsafeMutablePointer<z_stream>
   private let location: String
+  private let isBare: Bool
   private var ended = false
 
   static func isGzip(_ bytes: UnsafeRawBufferPointer) -> Bool {
     bytes.count >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b
   }
 
-  /// `bytes` must outlive the reader; `location` is for messages.
-  init(_ bytes: UnsafeRawBufferPointer, location: String) throws(DataError) {
+  /// `bytes` must outlive the reader; `location` is for messages. `isBare` for data without gzip's
+  /// header and checksum.
+  init(
+    _ bytes: UnsafeRawBufferPointer, location: String, isBare: Bool = false
+  ) throws(DataError) {
     guard let base = bytes.bindMemory(to: UInt8.self).baseAddress,
       let count = UInt32(exactly: bytes.count)
     else {
@@ -32,8 +36,9 @@ final class GzipReader {
     stream.pointee.next_in = UnsafeMutablePointer(mutating: base)
     stream.pointee.avail_in = count
     self.location = location
+    self.isBare = isBare
     let status = inflateInit2_(
-      stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+      stream, isBare ? -15 : 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     guard status == Z_OK else {
       // The deinit must not end a stream that never began: inflateEnd of a null state is harmless.
       throw DataError(
@@ -62,12 +67,12 @@ final class GzipReader {
       case Z_OK where produced > 0 || stream.pointee.avail_in > 0: continue
       case Z_OK, Z_BUF_ERROR:
         throw DataError(
-          .truncated, "the gzip data ends early", at: location,
+          .truncated, "the compressed data ends early", at: location,
           expected: "\(buffer.count - done) more bytes", hint: "fetch the file again")
       default:
         let detail = stream.pointee.msg.map { String(cString: $0) } ?? "status \(status)"
         throw DataError(
-          .wrongFormat, "the gzip data is damaged", at: location, got: detail,
+          .wrongFormat, "the compressed data is damaged", at: location, got: detail,
           hint: "fetch the file again")
       }
     }
@@ -118,11 +123,11 @@ final class GzipReader {
       start: stream.pointee.next_in, count: Int(stream.pointee.avail_in))
     if rest.isEmpty {
       ended = true
-    } else if GzipReader.isGzip(rest) {
+    } else if !isBare, GzipReader.isGzip(rest) {
       inflateReset(stream)
     } else {
       throw DataError(
-        .wrongFormat, "bytes follow the gzip data", at: location, got: "\(rest.count) bytes",
+        .wrongFormat, "bytes follow the compressed data", at: location, got: "\(rest.count) bytes",
         hint: "fetch the file again")
     }
   }

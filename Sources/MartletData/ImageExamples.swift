@@ -75,18 +75,14 @@ extension Dataset.Split {
     augmentation: Augmentation?, to target: UnsafeMutablePointer<Float>
   ) {
     var sampler = ImageSampler(
-      height: height, width: width, channels: channels, scaling: scaling)
+      height: height, width: width, channels: channels, scaling: scaling,
+      augmentation: augmentation)
     images.withUnsafeBufferPointer { pixels in
       for (row, index) in indices.enumerated() {
         let source = UnsafeBufferPointer(
           rebasing: pixels[(index * imageSize)..<((index + 1) * imageSize)])
-        if let augmentation {
-          let map = augmentation.transform(
-            seed: seed, epoch: epoch, index: index, height: height, width: width)
-          sampler.resample(source, map, to: target + row * imageSize)
-        } else {
-          sampler.copy(source, to: target + row * imageSize)
-        }
+        sampler.write(
+          source, seed: seed, epoch: epoch, index: index, to: target + row * imageSize)
       }
     }
   }
