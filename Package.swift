@@ -34,15 +34,19 @@ let package = Package(
     .target(name: "MartletTraining", dependencies: ["MartletNN"]),
     .target(name: "Martlet", dependencies: ["MartletTraining"]),
 
-    // Data sets and images: the only part that links zlib and libpng.
+    // Data sets and images: the only part that links zlib, libpng and libjpeg.
     .systemLibrary(
       name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    // The C frame that libjpeg's longjmps end in.
+    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CMartletDigits", exclude: ["data"]),
     .target(name: "CMartletClassics", exclude: ["data"]),
     .target(
       name: "MartletData",
-      dependencies: ["MartletTraining", "CMartletDigits", "CMartletClassics", "CPNG", "CZlib"]),
+      dependencies: [
+        "MartletTraining", "CMartletDigits", "CMartletClassics", "CJPEG", "CPNG", "CZlib",
+      ]),
     .target(
       name: "MartletRecipes", dependencies: ["MartletData", .product(name: "Yams", package: "Yams")],
       resources: [.embedInCode("BuiltIn")]),

@@ -101,3 +101,9 @@ func fixture(_ name: String) throws -> [UInt8] {
   let folder = FileSystem.split(#filePath).folder
   return try FileSystem.read("\(folder)/Fixtures/\(name)", limit: 1 << 24)
 }
+
+func exponential(_ x: Double) -> Double { exp(x) }
+
+func makeDirectory(_ path: String) throws {
+  guard mkdir(path, 0o755) == 0 else { throw DataError(.notWritable, "mkdir", at: path) }
+}

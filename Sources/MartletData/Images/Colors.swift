@@ -91,7 +91,7 @@ public struct ColorJitter: Hashable, Sendable {
   }
 
   /// The colour with its hue turned: to HSV and back.
-  static func turned(
+  package static func turned(
     _ r: Float, _ g: Float, _ b: Float, by turn: Float
   ) -> (Float, Float, Float) {
     let high = max(r, max(g, b))

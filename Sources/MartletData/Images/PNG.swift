@@ -5,7 +5,7 @@ import CPNG
 import MartletExecution
 
 extension PixelImage {
-  private static let fileLimit = 256 << 20
+  static let fileLimit = 256 << 20
 
   /// Reads a PNG file of any colour type and depth as gray or RGB, with alpha if it has it.
   ///

@@ -116,9 +116,20 @@ public struct PixelImage: Hashable, Sendable {
     return PixelImage(unchecked: width, height, channels, result)
   }
 
-  /// The picture at another size: bilinear where it grows, averaged over what falls into each
-  /// pixel where it shrinks (a triangle filter as wide as the scale).
-  public func resized(width: Int, height: Int) throws(DataError) -> PixelImage {
+  /// How a picture is brought to another size.
+  public enum Filter: String, CaseIterable, Hashable, Sendable {
+    /// Bilinear where it grows, a triangle as wide as the scale where it shrinks; PIL's BILINEAR.
+    case bilinear
+    /// The mean over the area that each pixel of the result covers; the nearest where it grows.
+    case area
+  }
+
+  /// The picture at another size.
+  ///
+  /// - Throws: ``DataError`` when the size is none, or too large.
+  public func resized(
+    width: Int, height: Int, filter: Filter = .bilinear
+  ) throws(DataError) -> PixelImage {
     guard width > 0, height > 0, width <= PixelImage.pixelLimit / max(1, height),
       self.height <= PixelImage.pixelLimit / width
     else {
@@ -126,8 +137,8 @@ public struct PixelImage: Hashable, Sendable {
         .tooLarge, "an image cannot be scaled to this size", at: "image",
         got: "\(width) × \(height)", expected: "1 to \(PixelImage.pixelLimit) pixels")
     }
-    let columns = PixelImage.taps(from: self.width, to: width)
-    let rows = PixelImage.taps(from: self.height, to: height)
+    let columns = PixelImage.taps(from: self.width, to: width, filter)
+    let rows = PixelImage.taps(from: self.height, to: height, filter)
     var wide = [Float](repeating: 0, count: self.height * width * channels)
     for y in 0..<self.height {
       for (x, tap) in columns.enumerated() {
@@ -155,6 +166,31 @@ public struct PixelImage: Hashable, Sendable {
     return PixelImage(unchecked: width, height, channels, result)
   }
 
+  /// The picture with three samples a pixel; what is transparent becomes white.
+  public func rgb() -> PixelImage {
+    guard channels != 3 else { return self }
+    var result = [UInt8](repeating: 0, count: width * height * 3)
+    for i in 0..<(width * height) {
+      let alpha = channels % 2 == 0 ? Int(pixels[i * channels + channels - 1]) : 255
+      for channel in 0..<3 {
+        let sample = Int(pixels[i * channels + (channels > 2 ? channel : 0)])
+        result[3 * i + channel] = UInt8((sample * alpha + 255 * (255 - alpha) + 127) / 255)
+      }
+    }
+    return PixelImage(unchecked: width, height, 3, result)
+  }
+
+  /// The part of the picture that begins at (`left`, `top`), which the caller keeps inside.
+  func part(left: Int, top: Int, width: Int, height: Int) -> PixelImage {
+    var result: [UInt8] = []
+    result.reserveCapacity(width * height * channels)
+    for y in top..<(top + height) {
+      let start = (y * self.width + left) * channels
+      result += pixels[start..<(start + width * channels)]
+    }
+    return PixelImage(unchecked: width, height, channels, result)
+  }
+
   init(unchecked width: Int, _ height: Int, _ channels: Int, _ pixels: [UInt8]) {
     self.width = width
     self.height = height
@@ -163,8 +199,25 @@ public struct PixelImage: Hashable, Sendable {
   }
 
   // For each pixel of the result the source pixels it is made of; weights add up to 1.
-  private static func taps(from source: Int, to target: Int) -> [(start: Int, weights: [Float])] {
+  private static func taps(
+    from source: Int, to target: Int, _ filter: Filter
+  ) -> [(start: Int, weights: [Float])] {
     let scale = Double(source) / Double(target)
+    if filter == .area {
+      return (0..<target).map { i in
+        let (low, high) = (Double(i) * scale, Double(i + 1) * scale)
+        guard scale > 1 else {
+          return (min(source - 1, Int((low + high) / 2)), [1])
+        }
+        let (start, end) = (Int(low), min(source, Int(high.rounded(.up))))
+        return (
+          start,
+          (start..<max(start + 1, end)).map {
+            Float((min(high, Double($0 + 1)) - max(low, Double($0))) / scale)
+          }
+        )
+      }
+    }
     let radius = max(1, scale)
     return (0..<target).map { i in
       let middle = (Double(i) + 0.5) * scale - 0.5
