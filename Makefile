@@ -5,7 +5,7 @@ BUILD_FLAGS ?= -c release
 TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
-.PHONY: all deps build demo test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
+.PHONY: all deps build data demo test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
   bench-peers slow lint clean
 
 all: build
@@ -16,6 +16,10 @@ deps:
 
 build: deps
 	$(SWIFT) build $(BUILD_FLAGS) --product martlet
+
+# Data sets that are not committed, into downloads/: what cannot be fetched is skipped with the reason.
+data:
+	scripts/fetch-data
 
 demo: build
 	$(TOOL) train lenet5 --output $(MODEL)

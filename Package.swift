@@ -48,7 +48,8 @@ let package = Package(
         "MartletTraining", "CMartletDigits", "CMartletClassics", "CJPEG", "CPNG", "CZlib",
       ]),
     .target(
-      name: "MartletRecipes", dependencies: ["MartletData", .product(name: "Yams", package: "Yams")],
+      name: "MartletRecipes",
+      dependencies: ["MartletData", .product(name: "Yams", package: "Yams")],
       resources: [.embedInCode("BuiltIn")]),
 
     .executableTarget(
@@ -62,6 +63,10 @@ let package = Package(
     // The README's example, so that it compiles as it stands.
     .executableTarget(
       name: "Digits", dependencies: ["Martlet", "MartletData"], path: "Examples/Digits"),
+
+    // A contact sheet of augmentations, to look at.
+    .executableTarget(
+      name: "Augment", dependencies: ["Martlet", "MartletData"], path: "Examples/Augment"),
 
     // Ten training steps for Benchmarks/compare/compare.py to repeat; no product.
     .executableTarget(

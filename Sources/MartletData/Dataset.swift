@@ -141,13 +141,17 @@ public struct Dataset: Sendable {
   }
 
   /// The 60,000 + 10,000 pictures of clothes of Debian's package `dataset-fashion-mnist`.
-  public static func fashionMNIST(
-    directory: String = "/usr/share/datasets/fashion-mnist"
-  ) throws(DataError) -> Dataset {
+  ///
+  /// - Parameter directory: Where they are; nil for where the package puts them, or else
+  ///   `downloads/fashion-mnist`, where `make data` does.
+  /// - Throws: ``DataError`` when they are not there, or damaged.
+  public static func fashionMNIST(directory: String? = nil) throws(DataError) -> Dataset {
+    let places = ["/usr/share/datasets/fashion-mnist", "downloads/fashion-mnist"]
+    let directory = directory ?? places.first(where: FileSystem.isDirectory) ?? places[0]
     guard FileSystem.isDirectory(directory) else {
       throw DataError(
         .notFound, "Fashion-MNIST is not installed", at: directory, expected: "a directory",
-        hint: "apt-get install dataset-fashion-mnist")
+        hint: "apt-get install dataset-fashion-mnist, or make data")
     }
     return try Dataset(
       name: "fashion-mnist", directory: directory,

@@ -38,7 +38,7 @@ import Testing
         Fashion-MNIST is not installed
           in /no/such
           expected a directory
-          hint: apt-get install dataset-fashion-mnist
+          hint: apt-get install dataset-fashion-mnist, or make data
         """)
     _ = dataError(.notFound) { _ = try Dataset.named("mnist6k") }
   }

@@ -116,6 +116,22 @@ import Testing
     }
   }
 
+  @Test func reviewsAreDividedFilmByFilm() throws {
+    _ = dataError(.notFound) { _ = try LabelledTexts.reviews(path: "/no/such.csv") }
+    let folder = try TemporaryFolder()
+    var text = "category,text,movie_name,has_plot_and_reviews\n"
+    for film in 0..<10 {
+      text += "fresh,\"Good, good film\nnumber \(film)\",f\(film),True\n"
+      text += "rotten,bad film,f\(film),True\nplot,A story.,f\(film),True\n"
+    }
+    let path = try folder.write(Array(text.utf8), "reviews.csv")
+    let (training, heldOut) = try LabelledTexts.reviews(path: path, length: 5)
+    #expect(training.count == 16 && heldOut.count == 4)
+    #expect(training.vocabulary.values == ["<pad>", "<unknown>", "film", "good", "bad", "number"])
+    #expect(try heldOut.classLabels() == [1, 0, 1, 0])
+    #expect(try heldOut.batch([0])[0].elements(as: Int32.self) == [3, 3, 2, 5, 1])
+  }
+
   @Test func embedsSeries() throws {
     let airline = try TimeSeries.airline()
     #expect(airline.count == 144 && airline.values.last == 432 && airline.times[0] == "1949-01")

@@ -204,6 +204,26 @@ import Testing
       all == [0: 178, 1: 182, 2: 177, 3: 183, 4: 181, 5: 182, 6: 181, 7: 179, 8: 174, 9: 180])
   }
 
+  @Test func joinsTables() throws {
+    let people = try table("id,name,city\n7,Ann,Rome\n9,Bob,Oslo\n8,Cy,Rome\n")
+    let cities = try Table(
+      csv: Array("size,city\n3,Rome\n1,Oslo\n".utf8), location: "cities.csv")
+    let both = try people.joined(with: cities, on: "city")
+    #expect(both.columnNames == ["id", "name", "city", "size"])
+    #expect(try both.numbers("size") == [3, 1, 3] && both.texts("name") == ["Ann", "Bob", "Cy"])
+    let fewer = cities.rows([0])
+    let error = dataError(.notFound) { _ = try people.joined(with: fewer, on: "city") }
+    #expect(error?.location == "t.csv:3, column \"city\"" && error?.got == "\"Oslo\"")
+    let kept = try people.joined(with: fewer, on: "city", dropsUnmatched: true)
+    #expect(try kept.numbers("id") == [7, 8])
+    let twice = try cities.appending(table("city,size\nRome,4\n"))
+    #expect(try twice.numbers("size") == [3, 1, 4])
+    _ = dataError(.mismatch) { _ = try people.joined(with: twice, on: "city") }
+    _ = dataError(.notFound) { _ = try people.joined(with: cities, on: "id") }
+    _ = dataError(.mismatch) { _ = try people.joined(with: people, on: "id") }
+    _ = dataError(.mismatch) { _ = try people.appending(cities) }
+  }
+
   @Test func readsCompressedFiles() throws {
     let folder = try TemporaryFolder()
     let packed: [UInt8] = [  // gzip of a,b LF 1,2 LF

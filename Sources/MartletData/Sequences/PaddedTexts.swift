@@ -212,3 +212,45 @@ public struct LabelledTexts: Examples, ClassLabelled {
     }
   }
 }
+
+// MARK: - Reviews
+
+extension LabelledTexts {
+  /// 12,808 snippets of film reviews, `fresh` or `rotten`, which `make data` fetches: a training
+  /// part and a held-out one, divided film by film.
+  ///
+  /// - Parameters:
+  ///   - path: The file; `downloads/reviews.csv` is where `make data` puts it.
+  ///   - length: The number of words of a row.
+  ///   - heldOut: The share of the films whose reviews are held out.
+  ///   - minimum: How often a word must occur in the training part to have a number.
+  ///   - seed: Another seed holds out other films.
+  /// - Throws: ``DataError`` when the file is not there, or damaged.
+  public static func reviews(
+    path: String = "downloads/reviews.csv", length: Int = 48, heldOut: Double = 0.2,
+    minimum: Int = 2, seed: UInt64 = 0
+  ) throws(DataError) -> (training: LabelledTexts, heldOut: LabelledTexts) {
+    guard FileSystem.exists(path) else {
+      throw DataError(
+        .notFound, "the reviews are not fetched", at: path, expected: "a CSV file",
+        hint: "make data")
+    }
+    let table = try Table(csv: path, options: CSVOptions(separator: .comma, hasHeader: true))
+    let (texts, categories) = (try table.texts("text"), try table.texts("category"))
+    let films = try table.texts("movie_name")
+    // Snippets of one film share names and plot: no film is in both parts.
+    let names = Vocabulary(collecting: films)
+    let parts = try Partition.indices(names.count, shares: [1 - heldOut, heldOut], seed: seed)
+    let outside = Set(parts[1].map { names.values[$0] })
+    let classes = try Vocabulary(["rotten", "fresh"])
+    let rows = texts.indices.filter { classes.index(of: categories[$0]) != nil }
+    let training = rows.filter { !outside.contains(films[$0]) }
+    let vocabulary = Words.vocabulary(of: training.map { texts[$0] }, minimum: minimum)
+    func part(_ rows: [Int]) throws(DataError) -> LabelledTexts {
+      try LabelledTexts(
+        rows.map { texts[$0] }, labels: rows.map { categories[$0] }, classes: classes,
+        vocabulary: vocabulary, length: length)
+    }
+    return (try part(training), try part(rows.filter { outside.contains(films[$0]) }))
+  }
+}

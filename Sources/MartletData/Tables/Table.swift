@@ -195,6 +195,82 @@ public struct Table: Sendable {
       lines: kept.map { lines[$0] })
   }
 
+  /// The table with the columns of another one beside its own: for each row, those of the other's
+  /// row with the same text in the column `key`.
+  ///
+  /// - Parameters:
+  ///   - other: A table in which no two rows have the same key.
+  ///   - key: A column of both.
+  ///   - dropsUnmatched: True to leave out rows whose key the other table lacks.
+  /// - Throws: ``DataError`` that names the line when a key is missing or twice in `other`, or when
+  ///   both tables have another column of the same name.
+  public func joined(
+    with other: Table, on key: String, dropsUnmatched: Bool = false
+  ) throws(DataError) -> Table {
+    let (own, theirs) = (try index(of: key), try other.index(of: key))
+    var places: [ArraySlice<UInt8>: Int] = [:]
+    for row in 0..<other.rowCount {
+      guard let first = places.updateValue(row, forKey: other.field(row, theirs)) else { continue }
+      throw DataError(
+        .mismatch, "a key is in two rows", at: other.place(row, key),
+        got: other.quoted(row, theirs), expected: "a key that line \(other.lines[first]) lacks")
+    }
+    let added = other.columnNames.indices.filter { $0 != theirs }
+    let names = columnNames + added.map { other.columnNames[$0] }
+    try Table.checkNames(names, at: "\(location) with \(other.location)")
+    var bytes: [UInt8] = []
+    var ends: [UInt32] = []
+    var kept: [UInt32] = []
+    for row in 0..<rowCount {
+      guard let match = places[field(row, own)] else {
+        if dropsUnmatched { continue }
+        throw DataError(
+          .notFound, "a key that the other table lacks", at: place(row, key),
+          got: quoted(row, own), expected: "a key of \(other.location)")
+      }
+      for column in columnNames.indices {
+        bytes += field(row, column)
+        ends.append(UInt32(bytes.count))
+      }
+      for column in added {
+        bytes += other.field(match, column)
+        ends.append(UInt32(bytes.count))
+      }
+      guard bytes.count < Table.byteLimit else { throw Table.tooLarge(bytes.count, location) }
+      kept.append(lines[row])
+    }
+    return Table(
+      location: location, columnNames: names, bytes: bytes, ends: ends, lines: kept)
+  }
+
+  /// The table with the rows of another one below its own; columns are matched by name.
+  ///
+  /// Errors in the other's rows will name its lines, and this table's file.
+  ///
+  /// - Throws: ``DataError`` when a column is missing in one of them.
+  public func appending(_ other: Table) throws(DataError) -> Table {
+    guard other.columnNames.count == columnNames.count else {
+      throw DataError(
+        .mismatch, "tables of other columns", at: other.location,
+        got: "\(other.columnNames.count) columns", expected: "\(columnNames.count)")
+    }
+    var columns: [Int] = []
+    for name in columnNames { columns.append(try other.index(of: name)) }
+    guard bytes.count + other.bytes.count < Table.byteLimit else {
+      throw Table.tooLarge(bytes.count + other.bytes.count, location)
+    }
+    var (bytes, ends) = (bytes, ends)
+    for row in 0..<other.rowCount {
+      for column in columns {
+        bytes += other.field(row, column)
+        ends.append(UInt32(bytes.count))
+      }
+    }
+    return Table(
+      location: location, columnNames: columnNames, bytes: bytes, ends: ends,
+      lines: lines + other.lines)
+  }
+
   func field(_ row: Int, _ column: Int) -> ArraySlice<UInt8> {
     let i = row * columnNames.count + column
     return bytes[Int(i == 0 ? 0 : ends[i - 1])..<Int(ends[i])]
