@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes Tests/TrainingTests/Fixtures/*.safetensors with PyTorch: lenet5, batchnorm, optimizers,
-resnet20, vgg16, recurrent; all of them, or those named.
+resnet20, vgg16, recurrent, statistics; all of them, or those named.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make-training-fixtures.py
@@ -604,9 +604,29 @@ def recurrent():
     save("recurrent", arrays)
 
 
+def statistics():
+    """Two batch norms whose statistics are computed anew over four batches (update_bn)."""
+    torch.manual_seed(7)
+    model = nn.Sequential(
+        nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+    x = np.random.default_rng(7).normal(0.5, 2, (4, 8, 4)).astype(np.float32)
+    arrays = {"inputs": x.reshape(32, 4)}
+    for i, layer in enumerate(["a", "first", None, "b", "second", "c"]):
+        if layer in ("a", "b", "c"):
+            arrays[f"{layer}.weight"] = model[i].weight.detach().numpy().T.copy()
+            arrays[f"{layer}.bias"] = model[i].bias.detach().numpy()
+    torch.optim.swa_utils.update_bn([torch.tensor(b) for b in x], model)
+    for i, layer in ((1, "first"), (4, "second")):
+        arrays[f"{layer}.runningMean"] = model[i].running_mean.numpy()
+        arrays[f"{layer}.runningVariance"] = model[i].running_var.numpy()
+    model.eval()
+    arrays["evaluated"] = model(torch.tensor(x[0])).detach().numpy()
+    save("../../TrainerTests/Fixtures/statistics", arrays)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent):
+    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent, statistics):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

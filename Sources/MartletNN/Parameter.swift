@@ -71,6 +71,21 @@ package enum Naming {
     return found
   }
 
+  /// The batch norms inside a value, each once.
+  package static func batchNorms(of model: Any) -> [BatchNorm] {
+    var found: [BatchNorm] = []
+    func search(_ value: Any, _ depth: Int) {
+      guard depth < 32, !(value is Parameter) else { return }
+      if let norm = value as? BatchNorm {
+        if !found.contains(where: { $0.runningMean === norm.runningMean }) { found.append(norm) }
+        return
+      }
+      for child in Mirror(reflecting: value).children { search(child.value, depth + 1) }
+    }
+    search(model, 0)
+    return found
+  }
+
   private static func visit(
     _ value: Any, path: String, depth: Int,
     _ found: inout [(parameter: Parameter, path: String)],

@@ -25,7 +25,13 @@ public struct Gradients {
 public func valueAndGrad(
   _ loss: Tensor, wrt model: some Layer, file: StaticString = #fileID, line: UInt = #line
 ) -> (Tensor, Gradients) {
-  let parameters = model.parameters.filter(\.isTrainable)
+  valueAndGrad(loss, wrt: model.parameters.filter(\.isTrainable), file: file, line: line)
+}
+
+/// The same with respect to some parameters.
+func valueAndGrad(
+  _ loss: Tensor, wrt parameters: [Parameter], file: StaticString = #fileID, line: UInt = #line
+) -> (Tensor, Gradients) {
   let start = nowMilliseconds()
   let trace = loss.trace
   // With respect to the values that this trace began with.
@@ -62,13 +68,18 @@ public final class TrainingStep {
   /// Compiles the same step, on the same state, with statistics among its results.
   private let observing: (StepStatistics) throws -> Function
   private var observers: [StepStatistics: Function] = [:]
+  /// Compiles the same step, on the same state, with a look for numbers that are none.
+  private let guarding: () throws -> Function
+  private var guarded: Function?
 
   init(
     function: Function, optimizerState: [StateVariable],
     averaged: [(parameter: Parameter, average: StateVariable)], learningRate: Double,
-    observing: @escaping (StepStatistics) throws -> Function
+    observing: @escaping (StepStatistics) throws -> Function,
+    guarding: @escaping () throws -> Function
   ) {
     self.function = function
+    self.guarding = guarding
     self.observing = observing
     self.optimizerState = optimizerState
     self.averaged = averaged
@@ -116,6 +127,18 @@ public final class TrainingStep {
     all += inputs
     all.append(try rateArray(learningRate ?? self.learningRate))
     let results = try function.run(all)
+    return StepResult(loss: results[0], auxiliary: auxiliary(results, of: function))
+  }
+
+  /// The same step, bit for bit, with `CompileOptions.stopsAtNonFinite`: by a program of its own on
+  /// the same state.
+  package func runGuarded(_ inputs: [NDArray], learningRate: Double) throws -> StepResult {
+    let function = try guarded ?? guarding()
+    guarded = function
+    function.session.seed = session.seed
+    function.session.step = session.step
+    defer { session.step = function.session.step }
+    let results = try function.run(inputs + [try rateArray(learningRate)])
     return StepResult(loss: results[0], auxiliary: auxiliary(results, of: function))
   }
 
@@ -183,8 +206,9 @@ public final class TrainingStep {
     if let known = others[batch] { return known }
     let step = TrainingStep(
       function: made, optimizerState: optimizerState, averaged: averaged,
-      learningRate: learningRate
-    ) { [observing] in try observing($0).resized(batch: batch) }
+      learningRate: learningRate,
+      observing: { [observing] in try observing($0).resized(batch: batch) },
+      guarding: { [guarding] in try guarding().resized(batch: batch) })
     others[batch] = step
     return step
   }
@@ -213,7 +237,12 @@ public func compile<Model: Layer>(
 ) throws -> TrainingStep {
   var options = try options ?? CompileOptions()
   if options.name == "program" { options.name = "\(Model.self)" }
-  let update = StepUpdate(optimizer, model.parameters.filter(\.isTrainable))
+  let policy = optimizer.policy
+  // What is frozen needs neither gradients nor optimizer state.
+  let trained = model.parameters.filter {
+    $0.isTrainable && policy.rateScale($0.path, $0.shape) != 0
+  }
+  let update = StepUpdate(optimizer, trained)
   var specs = specs.enumerated().map { index, spec in
     var copy = spec
     if copy.name == nil { copy.name = "input\(index)" }
@@ -223,15 +252,17 @@ public func compile<Model: Layer>(
   specs.append(TensorSpec([], isWide ? .float64 : .float32, name: "learningRate"))
 
   let (inputs, given) = (specs, options)
-  func make(_ statistics: StepStatistics) throws -> Function {
-    try Function(specs: inputs, options: given, isTraining: true) { trace, inputs in
+  func make(_ statistics: StepStatistics, guarded: Bool) throws -> Function {
+    var options = given
+    if guarded { options.stopsAtNonFinite = true }
+    return try Function(specs: inputs, options: options, isTraining: true) { trace, inputs in
       trace.notesLayers = statistics.contains(.activations)
       var (loss, auxiliary) = try body(Array(inputs.dropLast()))
       trace.notesLayers = false
       var told = statistics.contains(.activations) ? StepStatistics.activations(in: trace) : []
-      let (_, grads) = valueAndGrad(loss, wrt: model)
+      let (_, grads) = valueAndGrad(loss, wrt: trained)
       if statistics.contains(.gradientNorms) {
-        told += StepStatistics.norms(of: grads, model.parameters.filter(\.isTrainable))
+        told += StepStatistics.norms(of: grads, trained)
       }
       let norm = update.trace(grads, learningRate: inputs[inputs.count - 1], in: trace)
       if let norm { auxiliary["gradientNorm"] = norm }
@@ -240,8 +271,9 @@ public func compile<Model: Layer>(
     }
   }
   return TrainingStep(
-    function: try make([]), optimizerState: update.state, averaged: update.averaged,
-    learningRate: optimizer.learningRate, observing: make)
+    function: try make([], guarded: false), optimizerState: update.state,
+    averaged: update.averaged, learningRate: optimizer.learningRate,
+    observing: { try make($0, guarded: false) }, guarding: { try make([], guarded: true) })
 }
 
 /// Compiles a training step of one input and its labels.

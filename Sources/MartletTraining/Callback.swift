@@ -21,6 +21,8 @@ public struct StepReport: Sendable {
   let measures: RunningMeasures
   /// The rate that the step was taken with.
   public let learningRate: Double
+  /// Gradients and activations, in the steps that tell of them.
+  public let observation: Observation?
 
   /// Losses and metrics over the epoch so far; computed when asked for.
   public var running: Measures { measures.measures }

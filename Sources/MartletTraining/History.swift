@@ -1,5 +1,7 @@
 // What a run leaves behind: numbers for each epoch, and how it ended.
 
+import MartletNN
+
 /// Numbers by name, in the order in which they were computed.
 public struct Measures: Hashable, Sendable, Sequence, ExpressibleByDictionaryLiteral {
   private var pairs: [Pair] = []
@@ -68,6 +70,16 @@ public struct EpochRecord: Hashable, Sendable {
   }
 }
 
+/// What a step told of gradients and activations: ``TrainerOptions/observes``.
+public struct Observation: Sendable {
+  /// The step, from 1.
+  public let step: Int
+  /// The L2 norm of each layer's gradients.
+  public let gradientNorms: [String: Double]
+  /// What each layer gave.
+  public let activations: [String: ActivationStatistics]
+}
+
 /// What a run has done, epoch by epoch, and how it ended.
 public struct History: Sendable {
   /// How a run ended.
@@ -95,6 +107,9 @@ public struct History: Sendable {
   public internal(set) var seconds = 0.0
   /// The newest checkpoint written, if any.
   public internal(set) var checkpoint: String?
+
+  /// What steps told of gradients and activations; checkpoints do not hold it.
+  public internal(set) var observations: [Observation] = []
 
   /// Nothing yet.
   public init() {}

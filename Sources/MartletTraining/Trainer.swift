@@ -49,6 +49,8 @@ public final class Trainer {
   lazy var evaluator = Evaluator(self)
   package internal(set) var position = Position()
   var stopReason: String?
+  /// The state of some steps ago.
+  var rescue: Rescue?
   /// The step of the newest checkpoint that this run wrote.
   var lastSaved: Int?
 
@@ -130,6 +132,7 @@ public final class Trainer {
   ) throws {
     var options = try options ?? TrainerOptions()
     options.compile.seed = seed
+    if options.nonFinite == .everyStep { options.compile.stopsAtNonFinite = true }
     try Trainer.check(training, validation, batch: batch, epochs: epochs, options)
     let batch = min(batch, training.count)
     order = BatchOrder(
@@ -187,6 +190,11 @@ public final class Trainer {
       throw RunError(
         .input, "a batch of \(batch), \(epochs) epochs, evaluations of \(options.evaluationBatch)",
         at: "training", hint: "each must be 1 or more")
+    }
+    guard options.observesEvery > 0 else {
+      throw RunError(
+        .input, "statistics every \(options.observesEvery) steps", at: "training",
+        hint: "1 or more")
     }
     guard (0...64).contains(options.prefetchThreads) else {
       throw RunError(

@@ -11,7 +11,7 @@ extension Trainer {
   private static let runningPrefix = "running/"
 
   /// State that the step works on and that is no parameter of the model: names and variables.
-  private var trainingState: [(name: String, variable: StateVariable)] {
+  var trainingState: [(name: String, variable: StateVariable)] {
     var seen = Set(model.parameters.map { ObjectIdentifier($0.variable) })
     var result: [(name: String, variable: StateVariable)] = []
     for variable in step.optimizerState where seen.insert(ObjectIdentifier(variable)).inserted {

@@ -2,6 +2,7 @@
 
 import MartletExecution
 import MartletIR
+import MartletNN
 
 /// How a ``Trainer`` goes about a run.
 public struct TrainerOptions: Sendable {
@@ -18,6 +19,12 @@ public struct TrainerOptions: Sendable {
   public var evaluationBatch = 128
   /// Whether metrics are computed on the training batches too, as they are trained on.
   public var measuresTraining = true
+  /// What to do about losses that are infinite or no number.
+  public var nonFinite = NonFiniteGuard.replaying(every: 100)
+  /// What steps tell of gradients and activations, layer by layer; nothing by default.
+  public var observes: StepStatistics = []
+  /// Every how many steps they tell it; other steps compute nothing for it.
+  public var observesEvery = 100
   /// Asked before each step: true ends the run after saving, for a signal that came.
   public var isInterrupted: @Sendable () -> Bool = { false }
 

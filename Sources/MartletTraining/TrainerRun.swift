@@ -23,6 +23,8 @@ extension Trainer {
     defer { withExtendedLifetime(folder) {} }
     lastSaved = nil
     let first = position.step
+    rescue = nil
+    defer { rescue = nil }
     if isExhausted { stop(because: patienceReason) }
     for callback in callbacks { try callback.begin(self) }
     let loader = BatchLoader(
@@ -69,9 +71,16 @@ extension Trainer {
     // Random draws belong to the step of the run, whichever program takes it.
     sized.session.seed = seed
     sized.session.step = Int64(number)
-    let result = try sized.run(batch, learningRate: rate)
+    try keepRescue()
+    let observes = number % options.observesEvery == 0 ? options.observes : []
+    let result = try sized.run(batch, learningRate: rate, observing: observes)
     let loss = try result.item()
-    guard loss.isFinite else { throw notFinite(loss, number) }
+    if !loss.isFinite, options.nonFinite != .off { try replay(from: number, loss: loss) }
+    if !observes.isEmpty {
+      history.observations.append(
+        Observation(
+          step: number + 1, gradientNorms: result.gradientNorms, activations: result.activations))
+    }
     try position.running.add(
       loss: loss, examples: rows, layout, batch: batch, results: result.auxiliary)
     position.step += 1
@@ -81,16 +90,11 @@ extension Trainer {
       let report = StepReport(
         step: position.step, totalSteps: totalSteps, epoch: epoch, batch: place,
         batchesPerEpoch: order.perEpoch, examples: rows, loss: loss,
-        measures: position.running, learningRate: rate)
+        measures: position.running, learningRate: rate,
+        observation: observes.isEmpty ? nil : history.observations.last)
       for callback in callbacks { try callback.step(self, report) }
     }
     return rate
-  }
-
-  private func notFinite(_ loss: Double, _ number: Int) -> RunError {
-    RunError(
-      .check, "the loss of step \(number) is \(loss)", at: "training",
-      hint: "a smaller learning rate, or clip the gradients")
   }
 
   private func endEpoch(

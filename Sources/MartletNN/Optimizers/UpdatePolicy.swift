@@ -127,6 +127,14 @@ extension Optimizer {
   public func learningRate(
     of selection: ParameterSelection, times scale: Double
   ) -> ModifiedOptimizer<Self> { modified { $0.rateScales.append((selection, scale)) } }
+  /// With some parameters left as they are: they get no gradient and no optimizer state.
+  ///
+  ///     Adam().freezing(.path("trunk"))
+  ///
+  /// Batch norm in what is frozen still moves its running statistics: see ``Frozen``.
+  public func freezing(_ selection: ParameterSelection) -> ModifiedOptimizer<Self> {
+    learningRate(of: selection, times: 0)
+  }
   /// With weights projected after each update: each unit's incoming weights, the slice along all axes
   /// but `axis`, to an L2 norm of at most c (Srebro and Shraibman 2005; with dropout: Srivastava et
   /// al. 2014).

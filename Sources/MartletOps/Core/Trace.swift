@@ -30,7 +30,7 @@ package final class Trace: @unchecked Sendable {
   private var ownDiagnostics: [CompileError] = []
   package var diagnostics: [CompileError] { parent?.diagnostics ?? ownDiagnostics }
   /// True under `compile(training:)`: dropout draws, batch norm uses the batch's statistics.
-  package let isTraining: Bool
+  package var isTraining: Bool
   package var scopes: [String] {
     get { parent?.scopes ?? ownScopes }
     set { if let parent { parent.scopes = newValue } else { ownScopes = newValue } }
