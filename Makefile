@@ -65,7 +65,7 @@ bench: build
 	scripts/bench $(TOOL)
 
 # Beside PyTorch, torch.compile and JAX, installed into .venv-peers at the first run; PYTHON=… names
-# another interpreter, OPTIONS=… passes options (scripts/bench-peers --help). Writes docs/benchmarks.md.
+# another interpreter, OPTIONS=… passes options (--quick: 10 minutes; --help). Writes docs/benchmarks.md.
 bench-peers: deps
 	scripts/bench-peers $(OPTIONS)
 

@@ -198,7 +198,9 @@ def text(results):
         "From the model's closure, with inputs and first weights in memory, to the result of the first "
         "step; imports excluded.",
         "\"To have a step\" is that less an ordinary step: tracing, passes, C, machine code, page faults, "
-        "packing.", ""] + firsts(one)
+        "packing. Before each program starts, memory is touched and given back: what a virtual machine's host "
+        "takes to find it,",
+        "7 µs a page, is nobody's.", ""] + firsts(one)
     lines += [
         "## Memory", "",
         "Largest resident size of the process, one thread. \"Allowed\" is the target: a third of the least "
