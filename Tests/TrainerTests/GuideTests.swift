@@ -139,16 +139,33 @@ private func print(_ items: Any...) { for item in items { _ = "\(item)" } }
   print(try trainer.biasVariance(.accuracy, target: 0.01))
 }
 
-/// Every block of Swift on the page stands in this file.
+/// The README's second example compiles.
+private func readme(_ examples: some Examples, _ model: some Layer) throws -> History {
+  let parts = try examples.split([0.9, 0.1], stratified: true)
+  let trainer = try Trainer(
+    model, AdamW(learningRate: 1e-3), training: parts[0], validation: parts[1], batch: 64,
+    epochs: 30,
+    schedule: .perStep { .cosine(over: $0).warmUp(over: 100) }, metrics: [.accuracy, .f1()],
+    stopping: EarlyStopping(patience: 5), checkpoints: CheckpointPolicy("runs/1", resumes: true)
+  ) { logits, labels in softmaxCrossEntropy(logits: logits, labels: labels) }
+  let history = try trainer.run()  // resumed or not, with any number of threads: the same bits
+  return history
+}
+
+/// Every block of Swift on the page, and the README's, stands in this file.
 @Test func theGuideIsThisFile() throws {
   // Without white space: lines may be broken elsewhere here.
   func squeezed(_ text: some StringProtocol) -> String { String(text.filter { !$0.isWhitespace }) }
   let file = URL(fileURLWithPath: #filePath)
   let source = squeezed(try String(contentsOf: file, encoding: .utf8))
-  let guide = file.deletingLastPathComponent().appendingPathComponent("../../docs/training.md")
-  let blocks = try String(contentsOf: guide.standardized, encoding: .utf8)
-    .components(separatedBy: "```swift\n").dropFirst()
-    .compactMap { $0.components(separatedBy: "```").first }
-  #expect(blocks.count >= 8)
+  func blocks(_ path: String) throws -> [String] {
+    let page = file.deletingLastPathComponent().appendingPathComponent("../../" + path)
+    return try String(contentsOf: page.standardized, encoding: .utf8)
+      .components(separatedBy: "```swift\n").dropFirst()
+      .compactMap { $0.components(separatedBy: "```").first }
+  }
+  let readme = try blocks("README.md").filter { $0.contains("Trainer(") }
+  let blocks = try blocks("docs/training.md") + readme
+  #expect(blocks.count >= 9 && readme.count == 1)
   for block in blocks { #expect(source.contains(squeezed(block)), "\(block)") }
 }

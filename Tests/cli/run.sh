@@ -44,6 +44,10 @@ run 64 "epochs that are no number" "$tool" train mlp --epochs many
 run 64 "negative rate" "$tool" train mlp --lr=-1
 run 64 "too many threads" "$tool" train mlp --threads 1000
 
+run 64 "validation of all" "$tool" train mlp --validation 1 && says "validation of all" "at most 0.9"
+run 64 "patience without validation" "$tool" train mlp --patience 3
+run 64 "interval without a place" "$tool" train mlp --checkpoint-every 10
+run 64 "two places" "$tool" train mlp --checkpoints a --resume b
 run 64 "set without a path" "$tool" train iris-mlp --set 3
 
 # Recipes: lists, runs, errors with their places, a search that goes on.
@@ -89,6 +93,8 @@ run 1 "read-only output" "$tool" train mlp --epochs 1 --output "$work/locked"
 mkdir -p "$work/other" && touch "$work/other/precious"
 run 1 "output with other files" "$tool" train mlp --epochs 1 --output "$work/other"
 [[ -e $work/other/precious ]] && pass || fail "the other file is gone"
+run 1 "no checkpoint" "$tool" train mlp --resume "$work/none" --output "$work/m" \
+  && says "no checkpoint" "no checkpoint here"
 run 1 "unknown backend" env MARTLET_BACKEND=llvm "$tool" train mlp --output "$work/m"
 run 1 "unknown variable" env MARTLET_BACKEDN=tcc "$tool" train mlp --output "$work/m"
 run 1 "unknown pass" env MARTLET_DISABLE=unroll "$tool" train mlp --output "$work/m"
@@ -114,6 +120,37 @@ kill -TERM $pid
 wait $pid
 code=$?
 [[ $code -eq 130 && -e $work/stopped/model.json ]] && pass || fail "SIGTERM: exit code $code"
+
+# Stopped in the middle and resumed: the weights of a run without the pause.
+run 0 "validation, patience" "$tool" train mlp --epochs 3 --batch 400 --validation 0.1 --patience 2 \
+  --checkpoints "$work/whole" --output "$work/mlp" \
+  && prints "validation, patience" '^epoch 3/3 .* validation [0-9.]+, [0-9.]+ %'
+"$tool" train mlp --epochs 3 --batch 400 --validation 0.1 --patience 2 --checkpoints "$work/part" \
+  --checkpoint-every 2 --output "$work/mlp2" >"$work/out" 2>"$work/err" &
+pid=$!
+for _ in $(seq 200); do [[ -e $work/part/step-0000000004 ]] && break; sleep 0.02; done
+kill -INT $pid 2>/dev/null
+kill -TERM $pid 2>/dev/null
+wait $pid
+code=$?
+[[ $code -eq 130 || $code -eq 0 || $code -ge 128 ]] && pass || fail "interrupted: exit code $code"
+run 0 "resume" "$tool" train mlp --epochs 3 --batch 400 --validation 0.1 --patience 2 \
+  --resume "$work/part" --output "$work/mlp2" && prints "resume" '^resumed '
+cmp -s "$work/mlp/weights.safetensors" "$work/mlp2/weights.safetensors" && pass \
+  || fail "a pause changes the weights"
+run 1 "another seed" "$tool" train mlp --seed 5 --epochs 3 --batch 400 --validation 0.1 \
+  --resume "$work/part" --output "$work/mlp2" && says "another seed" "another seed"
+run 1 "another model" "$tool" train lenet5 --epochs 3 --batch 400 --validation 0.1 \
+  --resume "$work/part" --output "$work/mlp2" && says "another model" "another model"
+run 1 "checkpoints of another run" "$tool" train mlp --checkpoints "$work/part" --output "$work/mlp2" \
+  && says "checkpoints of another run" "of a longer run"
+"$tool" train mlp --epochs 1000 --checkpoints "$work/busy" --output "$work/mlp2" >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 200); do [[ -e $work/busy/.lock ]] && break; sleep 0.02; done
+run 1 "two runs" "$tool" train mlp --checkpoints "$work/busy" --output "$work/m" \
+  && says "two runs" "another run writes its checkpoints here"
+kill -9 $pid
+wait $pid 2>/dev/null
 
 # Predictions.
 run 0 "predict" "$tool" predict "$work/lenet5" --index 7 && last "predict" '^class: [0-9] \([0-9.]+ %\)'
@@ -183,9 +220,9 @@ run 0 "operations" "$tool" bench --micro gather --seconds 0 --json && last "oper
 run 0 "bench unfused" "$tool" bench chain64k --json --seconds 0 --unfused --backend interpreter
 prints "bench unfused" '"fused":false.*'
 
-# The README's example is the one that the build compiles.
+# The README's first example is the one that the build compiles.
 root=$(cd "$(dirname "$0")/../.." && pwd)
-awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/README.md" >"$work/example.swift"
+awk '/^```swift$/ { on = 1; next } /^```$/ && on { exit } on' "$root/README.md" >"$work/example.swift"
 cmp -s "$work/example.swift" "$root/Examples/Digits/main.swift" && pass \
   || fail "README.md and Examples/Digits/main.swift differ"
 
