@@ -6,7 +6,7 @@ TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
 .PHONY: all deps build data demo test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
-  bench-peers slow lint clean
+  bench-peers slow lint clean compare-events
 
 all: build
 
@@ -76,6 +76,11 @@ compare: deps
 # The same recipe on Fashion-MNIST, three seeds each in turn: accuracy and time.
 compare-fashion: build
 	PYTHON=$${PYTHON:-.venv-compare/bin/python}; $$PYTHON Benchmarks/compare/fashion.py $(TOOL)
+
+# Event files as TensorBoard's own reader sees them; installs tensorboard into .venv-events at the
+# first run.
+compare-events:
+	scripts/compare-events
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

@@ -13,6 +13,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // C: the kernel runtime, and the one place that sees libtcc.
@@ -49,7 +50,11 @@ let package = Package(
       ]),
     .target(
       name: "MartletRecipes",
-      dependencies: ["MartletData", .product(name: "Yams", package: "Yams")],
+      dependencies: [
+        "MartletData", .product(name: "Yams", package: "Yams"),
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["Events/tensorboard.proto"],
       resources: [.embedInCode("BuiltIn")]),
 
     .executableTarget(
@@ -71,7 +76,7 @@ let package = Package(
     // Ten training steps for Benchmarks/compare/compare.py to repeat; no product.
     .executableTarget(
       name: "MartletCompare", dependencies: ["Martlet", "MartletData"], path: "Benchmarks/compare",
-      exclude: ["compare.py", "fashion.py"]),
+      exclude: ["compare.py", "fashion.py", "recipes.py"]),
 
     .target(
       name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),
@@ -94,7 +99,7 @@ let package = Package(
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),
     .testTarget(
-      name: "RecipeTests", dependencies: ["MartletRecipes"]),
+      name: "RecipeTests", dependencies: ["MartletRecipes"], exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -14,6 +14,7 @@ struct RecipeTraining {
   var threads: Int?
   var output: String?
   var isTrial = false
+  var resume: String?
 
   /// The recipe of that name or file, with the command line's values in place.
   static func recipe(_ model: String, _ overrides: [Override]) throws -> MartletRecipes.Recipe {
@@ -39,6 +40,10 @@ struct RecipeTraining {
     let progress = RecipeProgress(epochs: recipe.epochs)
     let run = try RecipeRun(recipe, options: options, callbacks: [progress])
     printHead(run, options.compile)
+    if let resume {
+      try run.trainer.resume(from: resume)
+      Output.line("resumed  \(resume), after \(grouped(run.trainer.history.steps)) steps")
+    }
     Interruption.watch()
     let start = nowMilliseconds()
     try run.run()
@@ -53,6 +58,7 @@ struct RecipeTraining {
       try run.save(to: output, notes: notes)
       Output.line(
         "interrupted after \(grouped(run.history.steps)) steps; the model is in \(output)")
+      if let checkpoint = run.history.checkpoint { Output.line("checkpoint \(checkpoint)") }
       throw ExitCode(130)
     }
     if case .stopped(let reason) = run.history.outcome { Output.line("stopped: \(reason)") }
@@ -61,7 +67,9 @@ struct RecipeTraining {
       notes.append(.init("\(run.finalPart.name) \(measure.name)", .number(measure.value)))
     }
     try run.save(to: output, notes: notes)
-    for (what, path) in try run.finish(output: output) { Output.line("\(what) \(path)") }
+    for (what, path) in try run.finish(measures: measures, line: line) {
+      Output.line("\(what) \(path)")
+    }
     let others = measures.map { "\($0.name) \(NumberText.short($0.value))" }
     Output.line("\(run.finalPart.name)     \(others.joined(separator: ", "))")
     Output.line("trained in \(fixed(seconds, 1)) s; the model is in \(output)")

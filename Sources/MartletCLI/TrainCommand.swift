@@ -192,10 +192,16 @@ struct TrainCommand: ParsableCommand {
     set("seed", seed.map { "\($0)" })
     set("optimizer", optimizer?.rawValue)
     set("data.source", data.map { $0 == "fashion-mnist" ? "fashionMNIST" : $0 })
+    set("data.split.validation", validation.map { "\($0)" })
+    set("callbacks.earlyStopping.patience", patience.map { "\($0)" })
+    set("callbacks.checkpoints.directory", resume ?? checkpoints)
+    if checkpointEvery != nil {
+      throw ValidationError("a recipe's checkpoints come by epochs: callbacks.checkpoints.every")
+    }
     all += overrides.compactMap { Override($0) }
     try RecipeTraining(
       model: model, overrides: all, learningRate: lr, threads: threads, output: output,
-      isTrial: trial
+      isTrial: trial, resume: resume
     ).run()
   }
 

@@ -77,6 +77,8 @@ extension Schema {
         .optional(
           "zoom", .number(low: 0, high: 0.9), "0", "Relative change of size, at most."),
         .optional("mirror", .boolean, "false", "Whether every other image is mirrored."),
+        .optional("flip", .boolean, "false", "Whether every other image is upside down."),
+        .optional("crop", .integer(0...1024), "0", "A random crop out of a border so wide."),
       ]),
   ]
 
@@ -117,7 +119,7 @@ extension Schema {
           .optional(
             "size", .list(.integer(1...4096), count: 2...2), "of the first image",
             "Height and width that all images are brought to."),
-          .optional("channels", .integer(1...4), "of the first image", "1 gray, 3 colour."),
+          .optional("channels", .integer(1...3), "of the first image", "1 gray, 3 colour."),
         ]),
       Section(
         "idx", "A directory with the four files of MNIST's format.", shorthand: "directory",

@@ -191,7 +191,9 @@ private func imports(_ text: String) -> [String] {
 
 @Test func noFoundationBelowTheToolAndTheDataReaders() throws {
   let above: Set = ["MartletCLI", "MartletData"]
-  for file in try sources() where !above.contains(file.module) {
+  // Code that protoc made imports it for Data, which is what a field of bytes is.
+  for file in try sources()
+  where !above.contains(file.module) && !file.path.hasSuffix(".pb.swift") {
     for name in imports(file.text) where name.hasPrefix("Foundation") {
       Issue.record("\(file.path) imports \(name)")
     }

@@ -183,9 +183,9 @@ package struct Chart {
         text +=
           "<text class=\"m\" text-anchor=\"end\" x=\"\(Chart.number(x))\" y=\"16\">"
           + "\(escapedHTML(one.name))</text>"
-        x -= Double(one.name.count) * 6.3 + 10
+        x -= Double(one.name.count) * 5.6 + 9
         text += "<circle class=\"d\(colour)\" cx=\"\(Chart.number(x))\" cy=\"12\" r=\"4\"/>\n"
-        x -= 10
+        x -= 16
       }
     }
     return text
@@ -266,6 +266,7 @@ private struct Scale {
     let first = (a / step).rounded(.up)
     let last = (b / step).rounded(.down)
     guard last >= first, last - first < 50 else { return [] }
-    return stride(from: first, through: last, by: 1).map { $0 * step }
+    // −0 is a number that nobody wants to read.
+    return stride(from: first, through: last, by: 1).map { $0 == 0 ? 0 : $0 * step }
   }
 }

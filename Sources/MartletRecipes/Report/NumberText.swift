@@ -14,7 +14,7 @@ package enum NumberText {
     text(x, "%.*f", Int32(min(40, max(0, digits))))
   }
   /// Four significant digits: `0.9731`, `1.2e-05`.
-  package static func short(_ x: Double) -> String { text(x, "%.*g", 4) }
+  package static func short(_ x: Double) -> String { text(x == 0 ? 0 : x, "%.*g", 4) }
   /// `61,706`
   package static func grouped(_ x: Int) -> String {
     let digits = String(x.magnitude)

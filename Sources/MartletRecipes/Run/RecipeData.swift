@@ -117,15 +117,70 @@ extension RecipeData {
 
   private static func augmentation(_ fields: CheckedFields?) -> Augmentation? {
     guard let fields else { return nil }
-    return Augmentation(
+    var augmentation = Augmentation(
       shift: Float(fields.number("shift") ?? 0), rotation: Float(fields.number("rotation") ?? 0),
       scaling: Float(fields.number("zoom") ?? 0), mirror: fields.boolean("mirror") ?? false)
+    augmentation.flip = fields.boolean("flip") ?? false
+    augmentation.crop = fields.integer("crop") ?? 0
+    return augmentation
   }
 
   private static func imageFolder(
     _ source: CheckedFields, _ data: CheckedFields, _ recipe: Recipe
   ) throws -> RecipeData {
-    throw recipe.error("data.images: folders of images are not read yet", at: source.position)
+    let path = recipe.path(source.text("directory") ?? "")
+    var size = source.integers("size") ?? []
+    var channels = source.integer("channels")
+    if size.count != 2 || channels == nil {
+      // Those of the first picture, by its file's name.
+      let probe = try ImageFolder(path, height: 1, width: 1)
+      let first = probe.files.first ?? path
+      let image =
+        first.lowercased().hasSuffix(".png")
+        ? try PixelImage(png: first) : try PixelImage(jpeg: first)
+      if size.count != 2 { size = [image.height, image.width] }
+      channels = channels ?? (image.channels < 3 ? 1 : 3)
+    }
+    let split = data.fields("split")
+    let plain = try ImageFolder(
+      path, height: size[0], width: size[1], channels: channels ?? 3)
+    let test = split?.number("test") ?? 0.2
+    let validation = (1 - test) * (split?.number("validation") ?? 0.1)
+    let parts = try plain.split(
+      [1 - test - validation, validation, test].filter { $0 > 0 },
+      seed: UInt64(split?.integer("seed") ?? 0), stratified: split?.boolean("stratified") ?? true)
+    var scaling = PixelScaling.unit
+    if data.text("scaling") ?? "standard" == "standard" {
+      scaling = try moments(plain, parts[0].indices)
+    }
+    var (scaled, augmented) = (plain, plain)
+    scaled.scaling = scaling
+    augmented.scaling = scaling
+    augmented.augmentation = augmentation(data.fields("augmentation"))
+    return RecipeData(
+      name: FileSystem.split(path).last, training: try Subset(augmented, parts[0].indices),
+      validation: validation > 0 ? try Subset(scaled, parts[1].indices) : nil,
+      test: test > 0 ? try Subset(scaled, parts[parts.count - 1].indices) : nil,
+      input: [size[0], size[1], channels ?? 3],
+      targets: [RecipeTarget(name: "class", field: 1, classes: plain.classNames, width: 1)],
+      pixels: scaling)
+  }
+
+  /// Mean and deviation of pixels from 0 to 1, of at most 2,000 pictures evenly chosen.
+  private static func moments(_ set: ImageFolder, _ indices: [Int]) throws -> PixelScaling {
+    let step = max(1, indices.count / 2_000)
+    var (count, sum, squares) = (0.0, 0.0, 0.0)
+    for place in stride(from: 0, to: indices.count, by: step) {
+      for x in try set.batch([indices[place]])[0].doubles {
+        count += 1
+        sum += x
+        squares += x * x
+      }
+    }
+    let mean = sum / max(1, count)
+    let variance = max(0, squares / max(1, count) - mean * mean)
+    return PixelScaling(
+      mean: Float(mean), deviation: variance > 1e-12 ? Float(variance.squareRoot()) : 1)
   }
 
   // MARK: - Tables
@@ -316,4 +371,39 @@ extension RecipeData {
   private static func scaled<E: Examples>(
     _ set: E, _ scaling: Scaling, _ field: String?
   ) throws(DataError) -> any Examples { try set.scaled(scaling, field: field) }
+}
+
+extension RecipeData {
+  /// A part as a table: inputs as the model gets them, then targets; a class as its number.
+  package func csv(_ part: any Examples) throws -> String {
+    let width = input.reduce(1, *)
+    var names =
+      columnNames.count == width ? columnNames : (0..<width).map { "x\($0)" }
+    names += targets.flatMap { target in
+      target.width == 1 ? [target.name] : (0..<target.width).map { "\(target.name) \($0)" }
+    }
+    func quoted(_ name: String) -> String {
+      "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+        + "\""
+    }
+    var text = names.map(quoted).joined(separator: ",") + "\n"
+    for start in stride(from: 0, to: part.count, by: 64) {
+      let rows = min(64, part.count - start)
+      let batch = try part.batch(Array(start..<(start + rows)))
+      let columns = ([0] + targets.map(\.field)).map { field in
+        let values = batch[field].doubles
+        let isInteger = batch[field].dtype == .int32
+        return (values, values.count / rows, isInteger)
+      }
+      for row in 0..<rows {
+        text +=
+          columns.flatMap { values, width, isInteger in
+            values[(row * width)..<((row + 1) * width)].map {
+              isInteger ? "\(Int($0))" : "\(Float($0))"
+            }
+          }.joined(separator: ",") + "\n"
+      }
+    }
+    return text
+  }
 }

@@ -16,10 +16,11 @@ package final class RecipeRun {
   /// What the run did, epoch by epoch.
   package var history: History { trainer.history }
   private let options: TrainerOptions
+  private let events: EventCallback?
 
   /// - Parameters:
+  ///   - options: Threads, and who asks for an interruption.
   ///   - callbacks: What else follows the run; the recipe's own need no mention.
-  ///   - observers: Made from the run's parts: the recipe's event files and report.
   package init(
     _ recipe: Recipe, options: TrainerOptions, callbacks: [any Callback] = []
   ) throws {
@@ -48,6 +49,12 @@ package final class RecipeRun {
         root.fields("optimizer"), regularization: root.fields("regularization"))
     var options = options
     // Rows that fill whole tiles, but no more than there are.
+    let own = root.fields("callbacks")
+    // The report's kernels by time; a clock a kernel is what it costs.
+    if own?.fields("report") != nil { options.compile.profiles = true }
+    events = own?.fields("events").map {
+      EventCallback($0, directory: $0.text("directory") ?? "events")
+    }
     options.evaluationBatch = min(256, max(1, data.test?.count ?? data.training.count))
     self.recipe = recipe
     self.data = data
@@ -57,7 +64,12 @@ package final class RecipeRun {
       problem.model, optimizer, training: data.training, validation: data.validation,
       batch: isFullBatch ? min(32, data.training.count) : batch, epochs: recipe.epochs,
       seed: recipe.seed, schedule: schedule, metrics: problem.tasks.flatMap(\.metrics),
-      callbacks: callbacks, stopping: stopping, options: options
+      callbacks: callbacks + (events.map { [$0] } ?? []), stopping: stopping,
+      checkpoints: own?.fields("checkpoints").map {
+        CheckpointPolicy(
+          $0.text("directory") ?? "checkpoints", every: .epochs($0.integer("every") ?? 1),
+          keepLast: $0.integer("keepLast") ?? 2, keepsBest: $0.boolean("keepBest") ?? true)
+      }, options: options
     ) { try problem.objective($0) }
   }
 
@@ -202,5 +214,19 @@ extension YAMLNode {
 
 extension RecipeRun {
   /// Writes what the recipe asks for beside the model; what was written, and where.
-  package func finish(output: String) throws -> [(what: String, path: String)] { [] }
+  package func finish(
+    measures: Measures, line: String
+  ) throws -> [(what: String, path: String)] {
+    var written: [(what: String, path: String)] = []
+    if let path = events?.path { written.append(("events", path)) }
+    if let report = recipe.root.fields("callbacks")?.fields("report") {
+      let path = report.text("file") ?? "report.html"
+      let results = try results(worst: report.integer("worst") ?? 24)
+      let page = HTMLReport(self, measures: measures, line: line, results: results)
+        .page(title: recipe.name)
+      try FileSystem.write(Array(page.utf8), to: path)
+      written.append(("report", path))
+    }
+    return written
+  }
 }
