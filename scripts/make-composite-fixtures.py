@@ -285,6 +285,110 @@ case("tripletLoss_squared", [a, b, c],
 case("contrastiveLoss", [a, b, bits], lambda a, b, y: (
     y * ((a - b) ** 2).sum(1) / 2 + (1 - y) * F.relu(3 - (a - b).norm(dim=1)) ** 2 / 2).mean())
 
+# --- along an axis
+x = real(3, 5, 4)
+case("cumulativeSum", [x], lambda x: x.cumsum(1))
+case("cumulativeSum_reverse", [x], lambda x: x.flip(2).cumsum(2).flip(2))
+case("cumulativeSum_exclusive", [x], lambda x: x.cumsum(0) - x)
+y = x.copy()
+y[0, 2, 1] = y[1, 1, 3] = y[1, 4, 3] = 0
+case("cumulativeProduct", [y], lambda x: x.cumprod(1))
+case("cumulativeMax", [x], lambda x: x.cummax(1)[0])
+case("cumulativeMin", [x], lambda x: x.flip(1).cummin(1)[0].flip(1))
+case("sorted", [x], lambda x: x.sort(1)[0])
+case("sorted_descending", [x], lambda x: x.sort(0, descending=True)[0])
+case("argsort", [x], lambda x: torch.argsort(x, 2).int(), gradient=False)
+case("topK", [x], lambda x: [x.topk(2, 1)[0], x.topk(2, 1)[1].int()])
+case("topK_smallest", [x], lambda x: [x.topk(3, 2, largest=False)[0], x.topk(3, 2, largest=False)[1].int()])
+
+
+def recurrence(a, b):
+    y = [b[:, 0]]
+    for k in range(1, b.shape[1]):
+        y.append(a[:, k] * y[-1] + b[:, k])
+    return torch.stack(y, 1)
+
+
+case("linearRecurrence", [real(3, 6, 2, low=-1, high=1), real(3, 6, 2)], recurrence)
+
+# --- further elementwise functions
+angles = real(4, 5, low=-0.95, high=0.95)
+for name in ["tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "atanh"]:
+    case(name, [angles], getattr(torch, name))
+case("acosh", [1.1 + real(4, 5, low=0, high=3)], torch.acosh)
+case("atan2", [real(4, 5), real(4, 5)], torch.atan2)
+case("reciprocal", [0.5 + real(4, 5, low=0, high=3)], torch.reciprocal)
+x = real(4, 5, low=-4, high=4)
+case("logSigmoid", [np.append(x, [300.0, -300.0])], F.logsigmoid)
+case("hardShrink", [x], lambda x: F.hardshrink(x, 0.75))
+case("softShrink", [x], lambda x: F.softshrink(x, 0.75))
+case("thresholdedRelu", [x], lambda x: F.threshold(x, 0.5, 0.0))
+case("clamp", [x, real(4, 1, low=-2, high=-1), real(5, low=1, high=2)],
+     lambda x, l, h: torch.minimum(torch.maximum(x, l), h))
+
+# --- convolutions of sequences and volumes
+def conv1(x, w, **options):
+    return F.conv1d(x.permute(0, 2, 1), w.permute(2, 1, 0), **options).permute(0, 2, 1)
+
+
+def conv3(x, w, **options):
+    return F.conv3d(x.permute(0, 4, 1, 2, 3), w.permute(4, 3, 0, 1, 2), **options).permute(0, 2, 3, 4, 1)
+
+
+case("conv1d", [real(2, 7, 3), real(3, 3, 4)], lambda x, w: conv1(x, w, stride=2, padding=1))
+case("conv1d_same", [real(2, 7, 4), real(3, 2, 4)], lambda x, w: conv1(x, w, padding="same", dilation=2, groups=2))
+case("conv1dTransposed", [real(2, 4, 3), real(3, 2, 3)],
+     lambda x, w: F.conv_transpose1d(x.permute(0, 2, 1), w.permute(2, 1, 0), stride=2, padding=1,
+                                     output_padding=1).permute(0, 2, 1))
+case("conv3d", [real(1, 4, 5, 4, 2), real(2, 3, 2, 2, 3)], lambda x, w: conv3(x, w))
+case("conv3d_stride", [real(2, 5, 4, 5, 2), real(3, 2, 3, 2, 2)],
+     lambda x, w: conv3(x, w, stride=(2, 1, 2), padding=(1, 0, 1)))
+case("conv3d_groups", [real(1, 5, 4, 4, 4), real(2, 2, 2, 2, 6)],
+     lambda x, w: conv3(x, w, groups=2, dilation=(2, 1, 2)))
+case("conv3d_same", [real(1, 4, 3, 5, 1), real(3, 3, 3, 1, 2)], lambda x, w: conv3(x, w, padding="same"))
+
+
+def transposed3(x, w, **options):
+    return F.conv_transpose3d(x.permute(0, 4, 1, 2, 3), w.permute(4, 3, 0, 1, 2), **options).permute(0, 2, 3, 4, 1)
+
+
+case("conv3dTransposed", [real(1, 3, 2, 3, 2), real(2, 3, 2, 3, 2)], lambda x, w: transposed3(x, w))
+case("conv3dTransposed_stride", [real(1, 2, 3, 2, 2), real(3, 3, 3, 2, 2)],
+     lambda x, w: transposed3(x, w, stride=2, padding=1, output_padding=1))
+case("conv3dTransposed_groups", [real(2, 2, 2, 3, 4), real(2, 2, 2, 3, 4)],
+     lambda x, w: transposed3(x, w, stride=(2, 1, 2), dilation=(2, 1, 1), groups=2))
+case("depthwiseConv2d", [real(2, 5, 5, 3), real(3, 3, 3, 2)],
+     lambda x, w: nhwc(F.conv2d(nchw(x), w.permute(2, 3, 0, 1).reshape(6, 1, 3, 3), padding=1, groups=3)))
+case("separableConv2d", [real(1, 5, 5, 3), real(3, 3, 3, 2), real(6, 4)],
+     lambda x, w, p: nhwc(F.conv2d(nchw(x), w.permute(2, 3, 0, 1).reshape(6, 1, 3, 3), groups=3)) @ p)
+
+# --- further pooling
+x = (rng.permutation(2 * 7 * 3).reshape(2, 7, 3) - 21) / 16.0
+ncw = lambda f: lambda x: f(x.permute(0, 2, 1)).permute(0, 2, 1)
+case("maxPool1d", [x], ncw(lambda x: F.max_pool1d(x, 3, stride=2, padding=1)))
+case("averagePool1d", [x], ncw(lambda x: F.avg_pool1d(x, 3, stride=2, padding=1, count_include_pad=False)))
+case("lpPool1d", [x], ncw(lambda x: F.lp_pool1d(x.abs(), 3.0, 2)))
+x = (rng.permutation(2 * 5 * 4 * 6 * 2).reshape(2, 5, 4, 6, 2) - 240) / 64.0
+volumes = lambda f: lambda x: f(x.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
+case("maxPool3d", [x], volumes(lambda x: F.max_pool3d(x, (3, 2, 2), stride=(2, 2, 1), padding=(1, 0, 1))))
+case("averagePool3d", [x], volumes(lambda x: F.avg_pool3d(x, 2)))
+case("averagePool3d_uncounted", [x],
+     volumes(lambda x: F.avg_pool3d(x, 3, stride=2, padding=1, count_include_pad=False)))
+x = (rng.permutation(2 * 7 * 6 * 3).reshape(2, 7, 6, 3) - 126) / 64.0
+case("globalMaxPool2d", [x], lambda x: x.amax((1, 2)))
+case("globalLpPool2d", [x], lambda x: torch.linalg.vector_norm(x, 3, dim=(1, 2)))
+case("adaptiveAveragePool2d", [x], lambda x: nhwc(F.adaptive_avg_pool2d(nchw(x), (3, 2))))
+case("adaptiveMaxPool2d", [x], lambda x: nhwc(F.adaptive_max_pool2d(nchw(x), (5, 4))))
+
+# --- padding with own elements
+x = real(2, 4, 5)
+case("padded_reflect", [x], lambda x: F.pad(x, (3, 1), mode="reflect"))
+case("padded_edge", [x], lambda x: F.pad(x[None], (3, 1, 0, 2), mode="replicate")[0])
+case("padded_wrap", [x], lambda x: F.pad(x[None], (2, 5, 1, 0), mode="circular")[0])
+case("padded_symmetric", [x], lambda x: torch.cat([x[:, :, :3].flip(2), x, x[:, :, 3:].flip(2)], 2))
+for title, order in {"2": 2, "infinity": math.inf}.items():
+    case("normError_" + title, [a, b], lambda x, y: torch.linalg.vector_norm(x - y, order, dim=1).mean())
+
 path = os.path.join(os.path.dirname(__file__), "../Tests/CompositeTests/Fixtures/composites.txt")
 with open(path, "w") as file:
     file.write("# PyTorch %s, float64; made by scripts/make-composite-fixtures.py\n" % torch.__version__)

@@ -168,6 +168,95 @@ private let further: [String: Body] = [
   "contrastiveLoss": { [contrastiveLoss($0[0], $0[1], $0[2], margin: 3)] },
 ]
 
+private let along: [String: Body] = [
+  "cumulativeSum": { [$0[0].cumulativeSum(axis: 1)] },
+  "cumulativeSum_reverse": { [$0[0].cumulativeSum(axis: -1, reverse: true)] },
+  "cumulativeSum_exclusive": { [$0[0].cumulativeSum(axis: 0, exclusive: true)] },
+  "cumulativeProduct": { [$0[0].cumulativeProduct(axis: 1)] },
+  "cumulativeMax": { [$0[0].cumulativeMax(axis: 1)] },
+  "cumulativeMin": { [$0[0].cumulativeMin(axis: -2, reverse: true)] },
+  "sorted": { [$0[0].sorted(axis: 1)] },
+  "sorted_descending": { [$0[0].sorted(axis: 0, descending: true)] },
+  "argsort": { [$0[0].argsort()] },
+  "topK": { x in
+    let top = x[0].topK(2, axis: 1)
+    return [top.values, top.indices]
+  },
+  "topK_smallest": { x in
+    let top = x[0].topK(3, largest: false)
+    return [top.values, top.indices]
+  },
+  "linearRecurrence": { [linearRecurrence($0[0], $0[1], axis: 1)] },
+  "tan": { [tan($0[0])] },
+  "asin": { [asin($0[0])] },
+  "acos": { [acos($0[0])] },
+  "atan": { [atan($0[0])] },
+  "sinh": { [sinh($0[0])] },
+  "cosh": { [cosh($0[0])] },
+  "asinh": { [asinh($0[0])] },
+  "acosh": { [acosh($0[0])] },
+  "atanh": { [atanh($0[0])] },
+  "atan2": { [atan2($0[0], $0[1])] },
+  "reciprocal": { [reciprocal($0[0])] },
+  "logSigmoid": { [logSigmoid($0[0])] },
+  "hardShrink": { [shrink($0[0], threshold: 0.75)] },
+  "softShrink": { [shrink($0[0], threshold: 0.75, bias: 0.75)] },
+  "thresholdedRelu": { [thresholdedRelu($0[0], threshold: 0.5)] },
+  "clamp": { [clamp($0[0], low: $0[1], high: $0[2])] },
+]
+
+private let volumes: [String: Body] = [
+  "conv1d": { [conv1d($0[0], $0[1], stride: 2, padding: .all(1))] },
+  "conv1d_same": { [conv1d($0[0], $0[1], padding: .same, dilation: 2, groups: 2)] },
+  "conv1dTransposed": {
+    [conv1dTransposed($0[0], $0[1], stride: 2, padding: .all(1), outputPadding: 1)]
+  },
+  "conv3d": { [conv3d($0[0], $0[1])] },
+  "conv3d_stride": {
+    [
+      conv3d(
+        $0[0], $0[1], strides: [2, 1, 2], padding: .explicit(low: [1, 0, 1], high: [1, 0, 1]))
+    ]
+  },
+  "conv3d_groups": { [conv3d($0[0], $0[1], dilations: [2, 1, 2], groups: 2)] },
+  "conv3d_same": { [conv3d($0[0], $0[1], padding: .same)] },
+  "conv3dTransposed": { [conv3dTransposed($0[0], $0[1])] },
+  "conv3dTransposed_stride": {
+    [conv3dTransposed($0[0], $0[1], strides: [2], padding: .all(1), outputPadding: [1])]
+  },
+  "conv3dTransposed_groups": {
+    [conv3dTransposed($0[0], $0[1], strides: [2, 1, 2], dilations: [2, 1, 1], groups: 2)]
+  },
+  "depthwiseConv2d": { [depthwiseConv2d($0[0], $0[1], padding: .all(1))] },
+  "separableConv2d": { [separableConv2d($0[0], depthwise: $0[1], pointwise: $0[2])] },
+  "maxPool1d": { [maxPool1d($0[0], window: 3, stride: 2, padding: .all(1))] },
+  "averagePool1d": {
+    [averagePool1d($0[0], window: 3, stride: 2, padding: .all(1), countsPadding: false)]
+  },
+  "lpPool1d": { [lpPool1d($0[0], p: 3, window: 2)] },
+  "maxPool3d": {
+    [
+      maxPool3d(
+        $0[0], window: [3, 2, 2], strides: [2, 2, 1],
+        padding: .explicit(low: [1, 0, 1], high: [1, 0, 1]))
+    ]
+  },
+  "averagePool3d": { [averagePool3d($0[0], window: [2])] },
+  "averagePool3d_uncounted": {
+    [averagePool3d($0[0], window: [3], strides: [2], padding: .all(1), countsPadding: false)]
+  },
+  "globalMaxPool2d": { [globalMaxPool2d($0[0])] },
+  "globalLpPool2d": { [globalLpPool2d($0[0], p: 3)] },
+  "adaptiveAveragePool2d": { [adaptiveAveragePool2d($0[0], output: [3, 2])] },
+  "adaptiveMaxPool2d": { [adaptiveMaxPool2d($0[0], output: [5, 4])] },
+  "padded_reflect": { [$0[0].padded(low: [0, 0, 3], high: [0, 0, 1], mode: .reflect)] },
+  "padded_edge": { [$0[0].padded(low: [0, 0, 3], high: [0, 2, 1], mode: .edge)] },
+  "padded_wrap": { [$0[0].padded(low: [0, 1, 2], high: [0, 0, 5], mode: .wrap)] },
+  "padded_symmetric": { [$0[0].padded(low: [0, 0, 3], high: [0, 0, 2], mode: .symmetric)] },
+  "normError_2": { [normError($0[0], $0[1])] },
+  "normError_infinity": { [normError($0[0], $0[1], p: .infinity)] },
+]
+
 func composite(of name: String) -> Body? {
   if name.hasPrefix("einsum_") {
     let equation = String(name.dropFirst("einsum_".count))
@@ -181,7 +270,7 @@ func composite(of name: String) -> Body? {
     }
   }
   return elementwise[name] ?? rows[name] ?? losses[name] ?? images[name] ?? indexing[name]
-    ?? further[name]
+    ?? further[name] ?? along[name] ?? volumes[name]
 }
 
 extension FixtureCase {
@@ -251,7 +340,7 @@ extension FixtureCase {
 
   @Test func everyCompositeHasACase() throws {
     let cases = Set(try readFixtures().map(\.name))
-    for table in [elementwise, rows, losses, images, indexing] {
+    for table in [elementwise, rows, losses, images, indexing, further, along, volumes] {
       #expect(table.keys.filter { !cases.contains($0) } == [])
     }
     #expect(cases.count > 100)

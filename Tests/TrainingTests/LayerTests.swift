@@ -75,3 +75,36 @@ private struct Net: Layer {
     try step(try NDArray([4, 1, 6, 1] as [Int32]), try NDArray(zeros: [4, 3]))
   }
 }
+
+/// A net of every kind of convolution learns, and its shapes are what the formulas say.
+@Test func convolutionVariantsLearn() throws {
+  struct Mixed: Layer {
+    let separable = SeparableConv2D(2, 6, kernel: 3, padding: .same)
+    let up = ConvTranspose2D(6, 4, kernel: 4, strides: [2], padding: .all(1))
+    let depthwise = DepthwiseConv2D(4, multiplier: 2, kernel: 3, strides: [2])
+    let line = Conv1D(8, 6, kernel: 3, stride: 2, padding: .all(1))
+    let volume = Conv3D(1, 3, kernel: 3, padding: .same)
+    let output = Linear(3, 3)
+    func callAsFunction(_ x: Tensor) -> Tensor {
+      let images = depthwise(relu(up(relu(separable(x)))))  // [N, 5, 5, 8]
+      let lines = relu(line(images.reshaped([x.shape[0], 25, 8])))  // [N, 13, 6]
+      let volumes = relu(volume(lines.reshaped([x.shape[0], 13, 3, 2, 1])))
+      return output(volumes.mean(axes: [1, 2, 3]))
+    }
+  }
+  let model = Mixed()
+  #expect(model.parameters.count == 13)
+  let step = try compile(
+    training: model, with: Adam(learningRate: 0.02), TensorSpec([3, 6, 6, 2]),
+    TensorSpec([3], .int32), options: testOptions()
+  ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
+  var generator = SplitMix64(seed: 6)
+  let x = try NDArray(
+    (0..<3 * 6 * 6 * 2).map { _ in Float.random(in: -1...1, using: &generator) },
+    shape: [3, 6, 6, 2])
+  let y = try NDArray([0, 2, 1] as [Int32])
+  let first = try step(x, y).item()
+  var last = first
+  for _ in 0..<60 { last = try step(x, y).item() }
+  #expect(last < 0.3 * first, "from \(first) to \(last)")
+}

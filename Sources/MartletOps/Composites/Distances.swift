@@ -150,3 +150,16 @@ public func contrastiveLoss(
       to: (label * distance * distance + (1 - label) * gap * gap) * 0.5)
   }
 }
+
+/// The p-norm of each sample's error, `‖prediction − target‖_p` over all axes but the first: both
+/// `[B, …]` of one floating-point type → a scalar (or `[B]` unreduced); p = 1, 2, ∞ or any from 1 on.
+///
+/// Gradient: that of ``norm(_:p:axes:keepDims:file:line:)``; for ∞ to the first largest error.
+public func normError(
+  _ prediction: Tensor, _ target: Tensor, p: Double = 2, reduction: LossReduction = .mean,
+  file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  elementwiseLoss("normError", prediction, target, reduction, file, line) {
+    norm(prediction - target, p: p, axes: Array(1..<Swift.max(1, prediction.rank)))
+  }
+}

@@ -82,3 +82,32 @@ public func glu(_ x: Tensor, file: StaticString = #fileID, line: UInt = #line) -
     return halves[0] * logistic(halves[1])
   }
 }
+
+/// Logarithm of the logistic function, `−ln(1 + e⁻ˣ)`, exact for large magnitudes.
+///
+/// Gradient: `dy · (1 − sigmoid(x))`.
+public func logSigmoid(_ x: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+  composite(x, file, line) { -softplus(-x) }
+}
+
+/// `x` where `|x| > threshold`, moved towards 0 by `bias`; 0 elsewhere. Hard shrinkage without a bias,
+/// soft shrinkage with a bias of the threshold.
+///
+/// Gradient: `dy` where `|x| > threshold`, else 0.
+public func shrink(
+  _ x: Tensor, threshold: Double = 0.5, bias: Double = 0, file: StaticString = #fileID,
+  line: UInt = #line
+) -> Tensor {
+  composite(x, file, line) {
+    select(x .> threshold, x - bias, select(x .< -threshold, x + bias, zerosLike(x)))
+  }
+}
+
+/// `x` where `x > threshold`, else 0.
+///
+/// Gradient: `dy` where `x > threshold`, else 0. Konda et al., arXiv:1402.3337.
+public func thresholdedRelu(
+  _ x: Tensor, threshold: Double = 1, file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
+  composite(x, file, line) { select(x .> threshold, x, 0) }
+}
