@@ -80,9 +80,11 @@
   X(gemm_i64, MT_P_GEMM, long)                                   \
   X(gemm_u8, MT_P_GEMM, unsigned char)                           \
   X(gather_i32_1, MT_P_GATHER, int)                              \
+  X(gather_i32_2, MT_P_GATHER, int)                              \
   X(gather_i32_4, MT_P_GATHER, int)                              \
   X(gather_i32_8, MT_P_GATHER, int)                              \
   X(gather_i64_1, MT_P_GATHER, long)                             \
+  X(gather_i64_2, MT_P_GATHER, long)                             \
   X(gather_i64_4, MT_P_GATHER, long)                             \
   X(gather_i64_8, MT_P_GATHER, long)                             \
   X(scatter_add_i32_f32, MT_P_SCATTER_I32, float)                \

@@ -37,6 +37,9 @@ static const unsigned char martlet_math_trig[] = {
 static const unsigned char martlet_math_pow[] = {
 #embed "include/martlet_math_pow.h"
 };
+static const unsigned char martlet_math_narrow[] = {
+#embed "include/martlet_math_narrow.h"
+};
 static const unsigned char martlet_math_atan[] = {
 #embed "include/martlet_math_atan.h"
 };
@@ -45,6 +48,7 @@ static const mt_embedded_file files[] = {
     MT_FILE(martlet_math),       MT_FILE(martlet_math_f32),  MT_FILE(martlet_math_f64),
     MT_FILE(martlet_math_basic), MT_FILE(martlet_math_rows), MT_FILE(martlet_math_random),
     MT_FILE(martlet_math_trig),  MT_FILE(martlet_math_pow),  MT_FILE(martlet_math_atan),
+    MT_FILE(martlet_math_narrow),
 };
 size_t mt_embedded_file_count(void) { return sizeof files / sizeof files[0]; }
 const mt_embedded_file *mt_embedded_file_at(size_t i) {

@@ -45,9 +45,11 @@ typedef struct {
     mt_run_parts(cx, g.parts, NAME##_part, &g);                                                 \
   }
 MT_GATHER(gather_i32_1, int, 1)
+MT_GATHER(gather_i32_2, int, 2)
 MT_GATHER(gather_i32_4, int, 4)
 MT_GATHER(gather_i32_8, int, 8)
 MT_GATHER(gather_i64_1, long, 1)
+MT_GATHER(gather_i64_2, long, 2)
 MT_GATHER(gather_i64_4, long, 4)
 MT_GATHER(gather_i64_8, long, 8)
 

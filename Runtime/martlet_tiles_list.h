@@ -12,6 +12,14 @@
 #define MT_T_i64 long
 #define MT_T_u8 unsigned char
 #define MT_T_bool unsigned char
+/* Stored and converted only: arithmetic is done in a wider type. */
+#define MT_T_bf16 unsigned short
+#define MT_T_f16 unsigned short
+#define MT_T_i8 signed char
+#define MT_T_i16 short
+#define MT_T_u16 unsigned short
+#define MT_T_u32 unsigned
+#define MT_T_u64 unsigned long
 #define MT_T(suffix) MT_T_##suffix
 
 /* Parameter lists by kind. */
@@ -185,6 +193,15 @@
   MT_COMPARE(X, eq) MT_COMPARE(X, ne) MT_COMPARE(X, lt)                                       \
   MT_COMPARE(X, le) MT_COMPARE(X, gt) MT_COMPARE(X, ge)
 
+#define MT_STORED(X, t, wide)                                                                 \
+  X(CONVERT, convert_##t##_##wide, t, wide) X(CONVERT, convert_##wide##_##t, wide, t)         \
+  X(FILL, fill_##t, fill, t) X(COPY, copy_##t, copy, t)                                       \
+  X(EXPAND, expand_##t, expand, t) X(REPEAT, repeat_##t, repeat, t)
+#define MT_STORED_TILES(X)                                                                    \
+  MT_STORED(X, bf16, f32) MT_STORED(X, f16, f32) MT_STORED(X, i8, i32) MT_STORED(X, i16, i32) \
+  MT_STORED(X, u16, i32) MT_STORED(X, u32, i64) MT_STORED(X, u64, i64)                        \
+  X(CONVERT, convert_f64_bf16, f64, bf16) X(CONVERT, convert_f64_f16, f64, f16)
+
 #define MT_MOVING_TILES(X)                                                                    \
   MT_ALL(X, SELECT, select) MT_ALL(X, SELECT_S, selects)                                      \
   MT_ALL(X, S_SELECT, sselect) MT_ALL(X, S_SELECT_S, sselects)                                \
@@ -252,6 +269,7 @@
 
 #define MT_TILES(X)                                                                           \
   MT_UNARY_TILES(X) MT_BINARY_TILES(X) MT_MOVING_TILES(X) MT_ROW_TILES(X) MT_RANDOM_TILES(X)  \
+  MT_STORED_TILES(X)                                                                          \
   MT_FUSED_TILES(X) MT_FUSED_ROW_TILES(X) MT_STREAM_TILES(X) MT_STREAM_ROW_TILES(X)           \
   MT_AHEAD_TILES(X) X(FENCE, stream_end, end, f32)
 

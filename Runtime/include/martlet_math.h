@@ -1,7 +1,8 @@
 /* Scalar functions of emitted code: mtm_OP_SUFFIX, one element each.
  *
  * The scalar form of a kernel calls nothing else, and the tile primitives are loops over these very functions: on one
- * instruction set both give the same bits. Suffixes: f32 f64 i32 i64 u8 bool (bool is an unsigned char, 0 or 1).
+ * instruction set both give the same bits. Suffixes: f32 f64 i32 i64 u8 bool (bool is an unsigned char, 0 or 1);
+ * bf16 f16 i8 i16 u16 u32 u64 are stored and converted only.
  *   mtm_exp_f32(x)  mtm_add_f32(a, b)  mtm_lt_f32(a, b) -> bool  mtm_select_f32(c, a, b)  mtm_convert_f32_i32(x)
  *   mtm_row_sum_f32(x, n)  mtm_random_uniform_f32(seed, step, stream, position)
  * Unary functions have no branches, only selects, so that a loop over one vectorises (sin, cos and the remainder
@@ -62,6 +63,7 @@
 #include "martlet_math_f32.h"
 #include "martlet_math_f64.h"
 #include "martlet_math_basic.h"
+#include "martlet_math_narrow.h"
 #include "martlet_math_trig.h"
 #include "martlet_math_pow.h"
 #include "martlet_math_atan.h"

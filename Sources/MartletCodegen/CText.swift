@@ -53,7 +53,12 @@ package enum CText {
     case .float64: "double"
     case .int32: "int"
     case .int64: "long"
-    default: "unsigned char"
+    case .float16, .bfloat16, .uint16: "unsigned short"
+    case .int16: "short"
+    case .int8: "signed char"
+    case .uint32: "unsigned"
+    case .uint64: "unsigned long"
+    case .uint8, .bool: "unsigned char"
     }
   }
 
@@ -67,27 +72,22 @@ package enum CText {
       if value.isInfinite { return "(\(value < 0 ? "-" : "")1.0\(suffix) / 0.0\(suffix))" }
       let digits = dtype == .float32 ? "\(Float(value))" : "\(value)"
       return value.sign == .minus ? "(\(digits)\(suffix))" : digits + suffix
+    // Halves are bits in C.
+    case .float16, .bfloat16: return "\(dtype.bits(ofHalf: value))"
     case .bool: return value != 0 ? "1" : "0"
-    default:
-      if value.isNaN { return literal(Int64(0), dtype) }
-      let bounds: ClosedRange<Double> =
-        switch dtype {
-        case .uint8: 0...255
-        case .int32: -2_147_483_648...2_147_483_647
-        default: -0x1p63...0x1p63
-        }
-      let clamped = Swift.min(Swift.max(value, bounds.lowerBound), bounds.upperBound)
-      return literal(clamped >= 0x1p63 ? Int64.max : Int64(clamped), dtype)
+    default: return literal(HostArray.saturated(value, to: dtype), dtype)
     }
   }
 
   static func literal(_ value: Int64, _ dtype: DType) -> String {
     switch dtype {
-    case .float32, .float64: return literal(Double(value), dtype)
+    case .float16, .bfloat16, .float32, .float64: return literal(Double(value), dtype)
     case .bool: return value != 0 ? "1" : "0"
     default: break
     }
     let wrapped = dtype.wrapped(value)
+    if dtype == .uint64 { return "\(UInt64(bitPattern: wrapped))UL" }
+    if dtype == .uint32 { return "\(wrapped)U" }
     if dtype == .int64 {
       if wrapped == .min { return "(-9223372036854775807L - 1)" }
       return wrapped < 0 ? "(\(wrapped)L)" : "\(wrapped)L"

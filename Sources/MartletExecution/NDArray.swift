@@ -234,7 +234,7 @@ extension HostArray {
     return sign * scaled * Double(sign: .plus, exponent: max(exponent, 1) - 25, significand: 1)
   }
 
-  /// Writes dense bytes. Half-precision types have no kernels and no writer yet; they write zeros.
+  /// Writes dense bytes.
   package func write(to bytes: UnsafeMutableRawBufferPointer) {
     func store<T>(_ values: [T]) {
       values.withUnsafeBytes { source in
@@ -250,7 +250,7 @@ extension HostArray {
       } else {
         store(doubles.map(Float.init))
       }
-    case .float16, .bfloat16: break
+    case .float16, .bfloat16: store(doubles.map(dtype.bits(ofHalf:)))
     case .int64, .uint64: store(integers)
     case .int32, .uint32: store(integers.map(Int32.init(truncatingIfNeeded:)))
     case .int16, .uint16: store(integers.map(Int16.init(truncatingIfNeeded:)))

@@ -311,7 +311,7 @@ public final class Session {
     func scan<T: BinaryInteger>(_: T.Type) -> (Int, T)? {
       input.withUnsafeBytes { bytes in
         let values = bytes.bindMemory(to: T.self)
-        for index in values.indices where values[index] < 0 || Int(values[index]) >= bound {
+        for index in values.indices where values[index] < 0 || values[index] >= bound {
           return (index, values[index])
         }
         return nil
@@ -321,7 +321,13 @@ public final class Session {
     switch input.dtype {
     case .int32: found = scan(Int32.self).map { ($0.0, "\($0.1)") }
     case .int64: found = scan(Int64.self).map { ($0.0, "\($0.1)") }
-    default: found = nil
+    case .uint8: found = scan(UInt8.self).map { ($0.0, "\($0.1)") }
+    case .int8: found = scan(Int8.self).map { ($0.0, "\($0.1)") }
+    case .int16: found = scan(Int16.self).map { ($0.0, "\($0.1)") }
+    case .uint16: found = scan(UInt16.self).map { ($0.0, "\($0.1)") }
+    case .uint32: found = scan(UInt32.self).map { ($0.0, "\($0.1)") }
+    case .uint64: found = scan(UInt64.self).map { ($0.0, "\($0.1)") }
+    case .float64, .float32, .float16, .bfloat16, .bool: found = nil
     }
     if let (index, value) = found {
       throw RunError(

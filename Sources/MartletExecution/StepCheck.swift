@@ -136,7 +136,15 @@ extension DType {
     case .float64:
       let values = bytes.bindMemory(to: Double.self)
       return values.firstIndex { !$0.isFinite }.map { ($0, values[$0]) }
-    default: return nil
+    case .float16, .bfloat16:
+      // All bits of the exponent are set.
+      let exponent: UInt16 = self == .float16 ? 0x7C00 : 0x7F80
+      let values = bytes.bindMemory(to: UInt16.self)
+      return values.firstIndex { $0 & exponent == exponent }.map { place in
+        let isInfinite = values[place] & 0x7FFF == exponent
+        return (place, isInfinite ? (values[place] >> 15 == 0 ? .infinity : -.infinity) : .nan)
+      }
+    case .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64, .bool: return nil
     }
   }
 }

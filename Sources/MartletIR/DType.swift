@@ -2,9 +2,10 @@
 
 /// The type of a tensor's elements.
 ///
-/// All of NumPy's numeric kinds are declared, so that files can name them. Kernels exist for
-/// `float32`, `float64`, `int32`, `int64`, `uint8` and `bool`; compiling a graph that computes in
-/// any other dtype throws a ``CompileError``.
+/// All of NumPy's numeric kinds. `float32`, `float64`, `int32`, `int64`, `uint8` and `bool` have
+/// arithmetic of their own; the others are stored, and computed with in a wider dtype, each operation
+/// rounding (or wrapping) its result once: halves in `float32`, small integers in `int32`, `uint32`
+/// and `uint64` in `int64`.
 public enum DType: String, CaseIterable, Hashable, Sendable {
   /// IEEE 754 double precision.
   case float64 = "f64"
@@ -62,13 +63,19 @@ public enum DType: String, CaseIterable, Hashable, Sendable {
     }
   }
 
-  /// True when the runtime has kernels for this dtype.
-  package var hasKernels: Bool {
+  /// The dtype that arithmetic on this one is done in; itself where kernels have it. The one table
+  /// that says which dtypes are for storage only.
+  package var arithmetic: DType {
     switch self {
-    case .float64, .float32, .int32, .int64, .uint8, .bool: true
-    default: false
+    case .float64, .float32, .int32, .int64, .uint8, .bool: self
+    case .float16, .bfloat16: .float32
+    case .int8, .int16, .uint16: .int32
+    case .uint32, .uint64: .int64
     }
   }
+
+  /// True when arithmetic is done in another dtype.
+  package var isStorage: Bool { arithmetic != self }
 
   /// The nearest value of this dtype, for results computed in `Double`.
   package func rounded(_ x: Double) -> Double {
@@ -92,6 +99,21 @@ public enum DType: String, CaseIterable, Hashable, Sendable {
     case .bool: x != 0 ? 1 : 0
     default: x
     }
+  }
+
+  /// The 16 bits of a number of a half dtype, rounded to it first.
+  package func bits(ofHalf x: Double) -> UInt16 {
+    let sign: UInt16 = x.sign == .minus ? 0x8000 : 0
+    let y = Swift.abs(rounded(x))
+    if self == .bfloat16 {
+      return y.isNaN ? sign | 0x7FC0 : sign | UInt16(Float(y).bitPattern >> 16)
+    }
+    if y.isNaN { return sign | 0x7E00 }
+    if y.isInfinite { return sign | 0x7C00 }
+    // Counted in the smallest subnormal number, then by exponent and fraction.
+    if y < 0x1p-14 { return sign | UInt16(y * 0x1p24) }
+    let exponent = Int(y.exponent)
+    return sign | UInt16((exponent + 15) << 10) | UInt16((y.significand - 1) * 1024)
   }
 
   // Rounds to 11 significant bits (half precision), nearest-even, by the exponent of x.

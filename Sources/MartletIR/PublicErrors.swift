@@ -11,8 +11,6 @@ public struct CompileError: Error, Hashable, Sendable {
     public static let type = Code("type")
     /// Tensors of two traces met in one operation, or a tensor was used after its trace ended.
     public static let foreignTensor = Code("foreign-tensor")
-    /// A dtype is declared but has no kernels yet.
-    public static let unsupportedDType = Code("unsupported-dtype")
     /// The derivative asked for does not exist.
     public static let notDifferentiable = Code("not-differentiable")
     /// State was used wrongly: assigned in two ways, of another type, or frozen.

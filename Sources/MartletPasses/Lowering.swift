@@ -56,11 +56,6 @@ package struct Lowering {
   static func lower(
     _ repeated: Recomputation, fuse: Bool, schedule: Bool
   ) throws(CompileError) -> Lowering {
-    for value in repeated.graph.values where !value.type.dtype.hasKernels {
-      throw CompileError(
-        .unsupportedDType, stage: .pass, "no kernels for \(value.type.dtype) yet (\(value.type))",
-        hint: "convert to float32 first")
-    }
     var lowering = Lowering(repeated.graph, Fusion.plan(repeated, enabled: fuse))
     lowering.lowersBody = { (body) throws(CompileError) in
       try lower(Recomputation(body, duplicates: fuse), fuse: fuse, schedule: schedule).out

@@ -6,13 +6,6 @@ import MartletOps
 import MartletTestSupport
 import Testing
 
-/// Samples of operations whose operands all have kernels.
-private func samples(of op: any Op.Type) -> [OpSample] {
-  op.samples.filter { sample in
-    sample.operands.allSatisfy(\.dtype.hasKernels)
-  }
-}
-
 /// What rounding may leave of a sum that cancels: a few units of its largest term.
 private func cancellation(_ sample: OpSample, _ operands: [HostArray]) -> Double {
   func largest(_ x: HostArray) -> Double { x.doubles.map { abs($0) }.max() ?? 0 }
@@ -28,7 +21,7 @@ private func cancellation(_ sample: OpSample, _ operands: [HostArray]) -> Double
   @Test(arguments: Registry.ops.map { $0.name })
   func tileFormMatchesTheOracle(_ name: String) throws {
     let op = try #require(Registry.ops.first { $0.name == name })
-    let samples = samples(of: op)
+    let samples = op.samples
     var generator = SplitMix64("compiled \(name)")
     for sample in samples {
       let operands = sample.draw(&generator)
@@ -48,7 +41,7 @@ private func cancellation(_ sample: OpSample, _ operands: [HostArray]) -> Double
   /// One program over all samples: the schedule, planner and printers at their widest.
   @Test func allSamplesInOneProgram() throws {
     var generator = SplitMix64("all samples")
-    let all = Registry.ops.flatMap { samples(of: $0) }
+    let all = Registry.ops.flatMap { $0.samples }
     let operands = all.map { $0.draw(&generator) }
     var expected: [HostArray] = []
     var labels: [String] = []

@@ -153,17 +153,6 @@ private struct Mismatched: Layer {
       """)
 }
 
-@Test func unsupportedDType() throws {
-  let text = message {
-    _ = try compile(TensorSpec([4], .bfloat16, name: "x"), options: testOptions()) { $0 + $0 }
-  }
-  #expect(
-    text == """
-      no kernels for bf16 yet (bf16[4])
-        hint: convert to float32 first
-      """)
-}
-
 @Test func shapeThatOverflows() throws {
   let text = message {
     _ = try compile(

@@ -14,6 +14,10 @@ package func ulp(_ magnitude: Double, _ dtype: DType) -> Double {
   switch dtype {
   case .float64: magnitude.ulp
   case .float32: Double(Float(magnitude).ulp)
+  case .float16:
+    Double(sign: .plus, exponent: max(Int(magnitude.exponent), -14) - 10, significand: 1)
+  case .bfloat16:
+    Double(sign: .plus, exponent: max(Int(magnitude.exponent), -126) - 7, significand: 1)
   default: 1
   }
 }

@@ -15,12 +15,6 @@ package struct CompiledCase: Sendable {
     self.inputs = inputs
   }
 
-  /// False when an operand or a result has a dtype without kernels.
-  package var hasKernels: Bool {
-    let results = (try? op.infer(inputs.map(\.type), regions)) ?? []
-    return (inputs.map(\.dtype) + results.map(\.dtype)).allSatisfy(\.hasKernels)
-  }
-
   package var label: String {
     let attributes = op.attributes.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
     return "\(op.name){\(attributes)}(\(inputs.map(\.type.description).joined(separator: ", ")))"

@@ -41,7 +41,7 @@ extension Tensor {
         guard low[axis] <= most, high[axis] <= most else {
           return refuse(
             "padded", "\(low[axis]) and \(high[axis]) elements of \(n) on axis \(axis)", self,
-            at: trace.place, hint: "the mode \(mode) copies at most \(max(0, most))")
+            at: trace.place, hint: "the mode \(mode) copies at most \(Swift.max(0, most))")
         }
         func part(_ from: Int, _ to: Int, mirrored: Bool) -> Tensor {
           let slice = y.sliced(from..<to, axis: axis)

@@ -16,10 +16,11 @@ package struct Convert: Op {
     dtype = try attributes.dtype("dtype")
   }
   package static let samples: [OpSample] = {
-    let dtypes = DType.allCases.filter(\.hasKernels)
+    let dtypes = DType.allCases
     return dtypes.flatMap { from in
       dtypes.flatMap { to in
-        ([[], [0], [7], [2, 130]] as [Shape]).map { shape in
+        (from.isStorage || to.isStorage ? [[2, 7]] : [[], [0], [7], [2, 130]] as [Shape]).map {
+          shape in
           OpSample(
             Convert(to: to), [TensorType(from, shape)], [from == .bool ? 0...1 : -300...300],
             isSmooth: to.isFloatingPoint, ulp: 0)
