@@ -54,9 +54,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [CompileOptions.Backend.tcc, .cc])
-  func integerArithmetic(_ backend: CompileOptions.Backend) throws {
-    if backend == .cc, SystemCompiler.find() == nil { return }
+  @Test func integerArithmetic() throws {
     let ops: [any Op] = [
       Add(), Subtract(), Multiply(), Divide(), Remainder(), Maximum(), Minimum(), Power(),
       Compare(.lt), Compare(.ge), Compare(.eq),
@@ -66,7 +64,7 @@ import Testing
       return ops.map { CompiledCase($0, [x, y]) }
         + ([Negate(), Abs(), Sign()] as [any Op]).map { CompiledCase($0, [x]) }
     }
-    try compare(cases, ulp: { _ in 0 }, testOptions(backend))
+    try compare(cases, ulp: { _ in 0 }, testOptions())
   }
 
   /// + − · / and √ in f32 rounded again are rounded once: 24 ≥ 2·11 + 2 bits (Figueroa, 1995).
@@ -87,13 +85,11 @@ import Testing
   }
 
   /// Every pair of dtypes, at the edges: rounding once, saturation, wrapping.
-  @Test(arguments: [CompileOptions.Backend.tcc, .cc])
-  func conversions(_ backend: CompileOptions.Backend) throws {
-    if backend == .cc, SystemCompiler.find() == nil { return }
+  @Test func conversions() throws {
     let cases = DType.allCases.filter { $0 != .bool }.flatMap { from in
       DType.allCases.map { CompiledCase(Convert(to: $0), [Self.values(from, 200, "convert")]) }
     }
-    try compare(cases, ulp: { _ in 0 }, testOptions(backend))
+    try compare(cases, ulp: { _ in 0 }, testOptions())
   }
 
   /// Every one of the 65,536 halves comes back from f32, and a double rounds to it once.
