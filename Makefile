@@ -6,7 +6,7 @@ TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
 .PHONY: all deps build data demo test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
-  bench-peers slow lint clean compare-events
+  bench-peers slow lint clean compare-events compare-recipes
 
 all: build
 
@@ -76,6 +76,10 @@ compare: deps
 # The same recipe on Fashion-MNIST, three seeds each in turn: accuracy and time.
 compare-fashion: build
 	PYTHON=$${PYTHON:-.venv-compare/bin/python}; $$PYTHON Benchmarks/compare/fashion.py $(TOOL)
+
+# The built-in recipes beside scikit-learn and PyTorch on the same split; PYTHON has both.
+compare-recipes: build
+	$${PYTHON:-.venv-compare/bin/python} Benchmarks/compare/recipes.py $(TOOL) --write docs/recipes.md
 
 # Event files as TensorBoard's own reader sees them; installs tensorboard into .venv-events at the
 # first run.
