@@ -204,6 +204,42 @@ import Testing
       all == [0: 178, 1: 182, 2: 177, 3: 183, 4: 181, 5: 182, 6: 181, 7: 179, 8: 174, 9: 180])
   }
 
+  @Test func aModelRemembersItsTable() throws {
+    let table = try table("size,colour,price\n10,red,1\n9,blue,2\n10,green,3\n4,red,4\n")
+    let set = try TabularSet(
+      table, targets: ["price"], task: .regression, categorical: ["colour": .oneHot()])
+    let scaling = try Scaling.standard(fitting: set)
+    let input = try TabularInput(of: set, scaling: scaling)
+    let folder = try TemporaryFolder()
+    let manifest = ModelManifest(
+      name: "x", inputShape: [4], table: input.json, classes: ["price"])
+    try ModelDirectory.write(manifest, [], metadata: [:], to: folder.file("m"))
+    let read = try ModelDirectory.read(folder.file("m")).0
+    let again = try TabularInput(try #require(read.table), file: "model.json")
+    #expect(again == input)
+    // Another order of columns, and one more; the same numbers as at training.
+    let other = try self.table("colour,weight,size\ngreen,1,10\nred,2,4\n")
+    let seen = try set.scaled(scaling).batch([2, 3])[0]
+    #expect(try again.features(of: other).floats == seen.floats)
+    let error = dataError(.outOfRange) {
+      _ = try again.features(of: self.table("colour,size\npink,10\n"))
+    }
+    #expect(error?.location == "t.csv:2, column \"colour\"")
+    _ = dataError(.mismatch) {
+      _ = try TabularInput(of: set, scaling: Scaling(offsets: [0], divisors: [1]))
+    }
+    for text in [
+      "{}", "{\"columns\": []}", "{\"columns\": [{}]}",
+      "{\"columns\": [{\"name\": \"a\", \"index\": []}]}",
+      "{\"columns\": [{\"name\": \"a\"}], \"offsets\": [1]}",
+      "{\"columns\": [{\"name\": \"a\"}], \"offsets\": [\"1\"], \"divisors\": [1]}",
+    ] {
+      _ = dataError(.wrongFormat) {
+        _ = try TabularInput(JSONValue(parsing: Array(text.utf8), file: "x"), file: "x")
+      }
+    }
+  }
+
   @Test func joinsTables() throws {
     let people = try table("id,name,city\n7,Ann,Rome\n9,Bob,Oslo\n8,Cy,Rome\n")
     let cities = try Table(

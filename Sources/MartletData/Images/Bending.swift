@@ -101,41 +101,60 @@ struct Bending {
 
   // Writes dx: a field of noise, smoothed along both axes, times the strength.
   private mutating func smoothNoise(_ random: inout CounterRandom, _ strength: Float) {
-    let (height, width, pitch) = (height, width, noisePitch)
+    let (height, width, pitch, weights) = (height, width, noisePitch, weights)
     let radius = weights.count - 1
     noise.withUnsafeMutableBufferPointer { noise in
       for y in 0..<height {
         for x in 0..<width { noise[y * pitch + radius + x] = random.symmetric() }
       }
     }
+    // Each row along x; then the whole picture along y, for a row above is a row's length before.
+    rows.withUnsafeMutableBufferPointer { rows in
+      noise.withUnsafeBufferPointer { noise in
+        guard let from = noise.baseAddress, let to = rows.baseAddress else { return }
+        for y in 0..<height {
+          Bending.smooth(
+            from + y * pitch + radius, weights, step: 1, scale: 1, to: to + (y + radius) * width,
+            count: width)
+        }
+      }
+      dx.withUnsafeMutableBufferPointer { field in
+        guard let from = rows.baseAddress, let to = field.baseAddress else { return }
+        Bending.smooth(
+          from + radius * width, weights, step: width, scale: strength, to: to,
+          count: height * width)
+      }
+    }
+  }
+
+  // target[i] = scale · Σ weights[k] · (source[i − k · step] + source[i + k · step]), eight at a
+  // time with the sum in a register: a third of the time of a pass for each weight.
+  private static func smooth(
+    _ source: UnsafePointer<Float>, _ weights: [Float], step: Int, scale: Float,
+    to target: UnsafeMutablePointer<Float>, count: Int
+  ) {
     weights.withUnsafeBufferPointer { weights in
-      rows.withUnsafeMutableBufferPointer { rows in
-        noise.withUnsafeBufferPointer { noise in
-          for y in 0..<height {
-            let (from, to) = (y * pitch + radius, (y + radius) * width)
-            for x in 0..<width { rows[to + x] = weights[0] * noise[from + x] }
-            for k in 1...max(1, radius) where k <= radius {
-              let weight = weights[k]
-              for x in 0..<width {
-                rows[to + x] += weight * (noise[from + x - k] + noise[from + x + k])
-              }
-            }
-          }
+      var i = 0
+      while i + 8 <= count {
+        func load(_ offset: Int) -> SIMD8<Float> {
+          UnsafeRawPointer(source + i + offset).loadUnaligned(as: SIMD8<Float>.self)
         }
-        dx.withUnsafeMutableBufferPointer { field in
-          for y in 0..<height {
-            let (from, to) = ((y + radius) * width, y * width)
-            let middle = strength * weights[0]
-            for x in 0..<width { field[to + x] = middle * rows[from + x] }
-            for k in 1...max(1, radius) where k <= radius {
-              let weight = strength * weights[k]
-              for x in 0..<width {
-                field[to + x] +=
-                  weight * (rows[from + x - k * width] + rows[from + x + k * width])
-              }
-            }
-          }
+        var sum = weights[0] * load(0)
+        var offset = step
+        for k in stride(from: 1, to: weights.count, by: 1) {
+          sum += weights[k] * (load(-offset) + load(offset))
+          offset += step
         }
+        UnsafeMutableRawPointer(target + i).storeBytes(of: scale * sum, as: SIMD8<Float>.self)
+        i += 8
+      }
+      while i < count {
+        var sum = weights[0] * source[i]
+        for k in stride(from: 1, to: weights.count, by: 1) {
+          sum += weights[k] * (source[i - k * step] + source[i + k * step])
+        }
+        target[i] = scale * sum
+        i += 1
       }
     }
   }

@@ -43,6 +43,8 @@ public struct TabularSet: Examples, ClassLabelled {
   public let targetNames: [String]
   /// The classes in the order of their numbers; nil for regression.
   public let classes: Vocabulary?
+  /// The columns of the table that the features come from.
+  public let columnNames: [String]
   /// How each categorical column was encoded, with its vocabulary, to encode other tables alike.
   public let encodings: [String: CategoricalEncoding]
   /// The features, row by row.
@@ -89,46 +91,19 @@ public struct TabularSet: Examples, ClassLabelled {
         .notFound, "a categorical column is no feature", at: table.location, got: "\"\(column)\"",
         expected: columns.joined(separator: ", "))
     }
-    var names: [String] = []
-    var values: [[Double]] = []
-    var encodings: [String: CategoricalEncoding] = [:]
-    for column in columns {
-      guard let encoding = categorical[column] else {
-        names.append(column)
-        values.append(try table.numbers(column, missing: missing))
-        continue
-      }
-      let (codes, vocabulary) = try table.codes(column, vocabulary: encoding.vocabulary)
-      switch encoding {
-      case .index:
-        encodings[column] = .index(vocabulary)
-        names.append(column)
-        values.append(codes.map(Double.init))
-      case .oneHot:
-        guard vocabulary.count <= 4096 else {
-          throw DataError(
-            .tooLarge, "too many categories for a column each",
-            at: "\(table.location), \"\(column)\"", got: "\(vocabulary.count) texts",
-            expected: "at most 4096", hint: "encode it by index, and learn an embedding")
-        }
-        encodings[column] = .oneHot(vocabulary)
-        for (code, text) in vocabulary.values.enumerated() {
-          names.append("\(column)=\(text)")
-          values.append(codes.map { $0 == code ? 1 : 0 })
-        }
-      }
-    }
+    let encoded = try table.encoded(columns, categorical, missing)
     self.name = name ?? table.location
-    self.encodings = encodings
+    columnNames = columns
+    encodings = encoded.encodings
     self.dtype = dtype
-    featureNames = names
+    featureNames = encoded.names
     targetNames = targets
-    self.features = TabularSet.rows(values)
+    self.features = encoded.rows
     switch task {
     case .regression:
       var columns: [[Double]] = []
       for target in targets { columns.append(try table.numbers(target)) }
-      self.targets = TabularSet.rows(columns)
+      self.targets = Table.rows(columns)
       classes = nil
     case .classification(let given):
       guard targets.count == 1 else {
@@ -140,15 +115,6 @@ public struct TabularSet: Examples, ClassLabelled {
       self.targets = codes.map(Double.init)
       classes = vocabulary
     }
-  }
-
-  private static func rows(_ columns: [[Double]]) -> [Double] {
-    let count = columns.first?.count ?? 0
-    var result = [Double](repeating: 0, count: count * columns.count)
-    for (j, column) in columns.enumerated() {
-      for i in 0..<count { result[i * columns.count + j] = column[i] }
-    }
-    return result
   }
 
   /// The number of rows.
@@ -199,6 +165,53 @@ public struct TabularSet: Examples, ClassLabelled {
 }
 
 extension Table {
+  /// Columns as numbers, row by row, with the names and encodings of what they became.
+  func encoded(
+    _ columns: [String], _ categorical: [String: CategoricalEncoding], _ missing: MissingValues
+  ) throws(DataError) -> (
+    names: [String], rows: [Double], encodings: [String: CategoricalEncoding]
+  ) {
+    var names: [String] = []
+    var values: [[Double]] = []
+    var encodings: [String: CategoricalEncoding] = [:]
+    for column in columns {
+      guard let encoding = categorical[column] else {
+        names.append(column)
+        values.append(try numbers(column, missing: missing))
+        continue
+      }
+      let (codes, vocabulary) = try codes(column, vocabulary: encoding.vocabulary)
+      switch encoding {
+      case .index:
+        encodings[column] = .index(vocabulary)
+        names.append(column)
+        values.append(codes.map(Double.init))
+      case .oneHot:
+        guard vocabulary.count <= 4096 else {
+          throw DataError(
+            .tooLarge, "too many categories for a column each",
+            at: "\(location), \"\(column)\"", got: "\(vocabulary.count) texts",
+            expected: "at most 4096", hint: "encode it by index, and learn an embedding")
+        }
+        encodings[column] = .oneHot(vocabulary)
+        for (code, text) in vocabulary.values.enumerated() {
+          names.append("\(column)=\(text)")
+          values.append(codes.map { $0 == code ? 1 : 0 })
+        }
+      }
+    }
+    return (names, Table.rows(values), encodings)
+  }
+
+  static func rows(_ columns: [[Double]]) -> [Double] {
+    let count = columns.first?.count ?? 0
+    var result = [Double](repeating: 0, count: count * columns.count)
+    for (j, column) in columns.enumerated() {
+      for i in 0..<count { result[i * columns.count + j] = column[i] }
+    }
+    return result
+  }
+
   /// A column's texts as numbers; missing texts are refused.
   func codes(
     _ name: String, vocabulary given: Vocabulary?

@@ -12,6 +12,8 @@ package struct ModelManifest: Hashable, Sendable {
   /// A pixel p of 0...255 enters the model as (p / 255 − mean) / deviation.
   package var mean: Float
   package var deviation: Float
+  /// How a table's columns become the input, for models of tables, as MartletData spells it.
+  package var table: JSONValue?
   /// The classes in the order of the model's outputs.
   package var classes: [String]
   /// The layers, as the module that builds them spells them.
@@ -20,13 +22,15 @@ package struct ModelManifest: Hashable, Sendable {
   package var notes: [JSONValue.Member]
 
   package init(
-    name: String, inputShape: [Int], mean: Float = 0, deviation: Float = 1, classes: [String],
-    layers: [JSONValue] = [], notes: [JSONValue.Member] = []
+    name: String, inputShape: [Int], mean: Float = 0, deviation: Float = 1,
+    table: JSONValue? = nil, classes: [String], layers: [JSONValue] = [],
+    notes: [JSONValue.Member] = []
   ) {
     self.name = name
     self.inputShape = inputShape
     self.mean = mean
     self.deviation = deviation
+    self.table = table
     self.classes = classes
     self.layers = layers
     self.notes = notes
@@ -41,11 +45,12 @@ package struct ModelManifest: Hashable, Sendable {
       .init("name", .string(name)),
       .init(
         "input",
-        .object([
-          .init("shape", .array(inputShape.map { .integer($0) })),
-          .init("mean", .number(Double(mean))),
-          .init("deviation", .number(Double(deviation))),
-        ])),
+        .object(
+          [
+            .init("shape", .array(inputShape.map { .integer($0) })),
+            .init("mean", .number(Double(mean))),
+            .init("deviation", .number(Double(deviation))),
+          ] + (table.map { [.init("table", $0)] } ?? []))),
       .init("classes", .array(classes.map { .string($0) })),
       .init("layers", .array(layers)),
       .init("notes", .object(notes)),
@@ -85,7 +90,7 @@ package struct ModelManifest: Hashable, Sendable {
     guard let layers = json["layers"]?.array else { throw bad("no layers", "an array") }
     guard let notes = json["notes"]?.members else { throw bad("no notes", "an object") }
     self.init(
-      name: name, inputShape: extents, mean: mean, deviation: deviation, classes: names,
-      layers: layers, notes: notes)
+      name: name, inputShape: extents, mean: mean, deviation: deviation,
+      table: json["input"]?["table"], classes: names, layers: layers, notes: notes)
   }
 }
