@@ -132,6 +132,15 @@ import Testing
     #expect(try heldOut.batch([0])[0].elements(as: Int32.self) == [3, 3, 2, 5, 1])
   }
 
+  @Test(.enabled(if: FileSystem.exists("downloads/reviews.csv"), "make data fetches the reviews"))
+  func readsTheRealReviews() throws {
+    let (training, heldOut) = try LabelledTexts.reviews()
+    #expect(training.count + heldOut.count == 12_808)
+    #expect(abs(Double(heldOut.count) / 12_808 - 0.2) < 0.05)
+    #expect(try training.classLabels().count { $0 == 1 } > 5000)
+    #expect((4000...20_000).contains(training.vocabulary.count))
+  }
+
   @Test func embedsSeries() throws {
     let airline = try TimeSeries.airline()
     #expect(airline.count == 144 && airline.values.last == 432 && airline.times[0] == "1949-01")
