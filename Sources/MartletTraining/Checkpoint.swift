@@ -89,11 +89,11 @@ public struct Checkpoint: Sendable {
       return value
     }
     self.path = path
-    step = try field("step", json["step"]?.integer)
+    step = try field("step", json["step"]?.counter)
     seed = try field("seed", json["seed"]?.string.flatMap { UInt64($0) })
-    batch = try field("batch", json["batch"]?.integer)
-    examples = try field("examples", json["examples"]?.integer)
-    guard step >= 0, batch > 0, examples > 0 else {
+    batch = try field("batch", json["batch"]?.counter)
+    examples = try field("examples", json["examples"]?.counter)
+    guard batch > 0, examples > 0 else {
       throw DataError(
         .outOfRange, "a number is out of range", at: file.path,
         got: "step \(step), batch \(batch), \(examples) examples")

@@ -8,6 +8,9 @@ extension JSONValue {
     self = x.isFinite ? .number(x) : .string("0x" + String(x.bitPattern, radix: 16))
   }
 
+  /// A number of steps or epochs, far from where counting overflows.
+  var counter: Int? { integer.flatMap { (0...(1 << 48)).contains($0) ? $0 : nil } }
+
   /// A number written so.
   var exactNumber: Double? {
     if let number { return number }
@@ -27,8 +30,8 @@ extension Best {
   }
 
   init?(_ json: JSONValue) {
-    guard let waited = json["waited"]?.integer, waited >= 0 else { return nil }
-    self.init(value: json["value"]?.exactNumber, epoch: json["epoch"]?.integer, waited: waited)
+    guard let waited = json["waited"]?.counter else { return nil }
+    self.init(value: json["value"]?.exactNumber, epoch: json["epoch"]?.counter, waited: waited)
   }
 }
 
@@ -37,7 +40,7 @@ extension Measures {
 
   init?(_ json: JSONValue) {
     self = [:]
-    guard let members = json.members else { return nil }
+    guard let members = json.members, members.count < 1000 else { return nil }
     for member in members {
       guard let value = member.value.exactNumber else { return nil }
       self[member.name] = value
@@ -61,7 +64,7 @@ extension History {
   init?(_ json: JSONValue) {
     guard let elements = json.array else { return nil }
     for element in elements {
-      guard let epoch = element["epoch"]?.integer, let steps = element["steps"]?.integer,
+      guard let epoch = element["epoch"]?.counter, let steps = element["steps"]?.counter,
         let rate = element["learning rate"]?.exactNumber,
         let training = element["training"].flatMap(Measures.init),
         let validation = element["validation"].flatMap(Measures.init),

@@ -31,12 +31,13 @@ public struct ConfusionMatrix: Hashable, Sendable, CustomStringConvertible {
 
   init(_ sums: [Double]) {
     classCount = Int(Double(sums.count).squareRoot())
-    counts = sums.map { Int($0) }
+    // The sums may come from a file.
+    counts = sums.prefix(classCount * classCount).map { Int(exactly: $0) ?? 0 }
   }
 
   static func add(_ batch: Predictions, threshold: Double, to sums: inout [Double]) throws {
     let n = batch.classCount
-    if sums.isEmpty { sums = [Double](repeating: 0, count: n * n) }
+    if sums.count != n * n { sums = [Double](repeating: 0, count: n * n) }
     for row in 0..<batch.rows {
       sums[try batch.label(row) * n + batch.predicted(row, threshold: threshold)] += 1
     }

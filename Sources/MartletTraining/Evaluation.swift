@@ -34,13 +34,13 @@ final class Evaluator {
   }
 
   /// The program, compiled on first use.
-  func program() throws -> (function: Function, layout: ObjectiveLayout) {
+  func program(batch: Int) throws -> (function: Function, layout: ObjectiveLayout) {
     if let compiled { return compiled }
     final class Found { var layout: ObjectiveLayout? }
     let found = Found()
     let objective = objective
     let function = try Function(
-      specs: fields.map { $0.batched(options.evaluationBatch) }, options: options.compile,
+      specs: fields.map { $0.batched(batch) }, options: options.compile,
       isTraining: false
     ) { _, inputs in
       let made = try objective(inputs)
@@ -70,8 +70,8 @@ final class Evaluator {
         at: "evaluation",
         hint: "the model is trained on " + fields.map { "\($0.type)" }.joined(separator: ", "))
     }
-    let (function, layout) = try program()
     let size = min(batch ?? options.evaluationBatch, examples.count)
+    let (function, layout) = try program(batch: size)
     let order = BatchOrder(
       count: examples.count, batch: size, seed: seed, shuffles: false, dropsLast: false)
     let loader = BatchLoader(

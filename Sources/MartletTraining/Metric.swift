@@ -62,7 +62,7 @@ extension Metric {
   /// A single score predicts class 1 above `threshold`: 0 fits logits, 0.5 probabilities.
   public static func accuracy(threshold: Double) -> Metric {
     Metric("accuracy", higherIsBetter: true) { batch, sums in
-      if sums.isEmpty { sums = [0, 0] }
+      if sums.count != 2 { sums = [0, 0] }
       for row in 0..<batch.rows
       where try batch.predicted(row, threshold: threshold) == batch.label(row) { sums[0] += 1 }
       sums[1] += Double(batch.rows)
@@ -76,7 +76,7 @@ extension Metric {
   /// The share of rows whose target is among the k largest outputs; of equal ones the first count.
   public static func topK(_ k: Int) -> Metric {
     Metric("top-\(k) accuracy", higherIsBetter: true) { batch, sums in
-      if sums.isEmpty { sums = [0, 0] }
+      if sums.count != 2 { sums = [0, 0] }
       for row in 0..<batch.rows {
         let label = try batch.label(row)
         let scores = batch.scores(row)
@@ -135,7 +135,7 @@ extension Metric {
   /// mean over the classes, each against all others, by softmax of the outputs. NaN where a class
   /// has no row, or all.
   public static let auc = Metric("AUC", higherIsBetter: true) { batch, sums in
-    if sums.isEmpty { sums = [Double(batch.classCount)] }
+    if sums.first != Double(batch.classCount) { sums = [Double(batch.classCount)] }
     for row in 0..<batch.rows {
       let scores = batch.scores(row)
       sums.append(Double(try batch.label(row)))
@@ -150,7 +150,9 @@ extension Metric {
       }
     }
   } value: { sums in
-    let classes = Int(sums.first ?? 2)
+    // The sums may come from a file.
+    let classes = sums.first.flatMap { Int(exactly: $0) } ?? 2
+    guard classes >= 2, classes <= sums.count else { return .nan }
     let stride = classes > 2 ? classes + 1 : 2
     let rows = (sums.count - 1) / stride
     guard rows > 0 else { return .nan }
@@ -205,7 +207,7 @@ extension Metric {
     _ name: String, _ error: @escaping @Sendable (Double) -> Double
   ) -> Metric {
     Metric(name, higherIsBetter: false) { batch, sums in
-      if sums.isEmpty { sums = [0, 0] }
+      if sums.count != 2 { sums = [0, 0] }
       try comparable(batch)
       for (output, target) in zip(batch.outputs, batch.targets) {
         sums[0] += error(output - target)
@@ -222,7 +224,7 @@ extension Metric {
     try comparable(batch)
     let width = batch.width
     // Rows, then mean, Σ(y − ȳ)² and Σ(y − ŷ)² of each column, by Welford's updates.
-    if sums.isEmpty { sums = [Double](repeating: 0, count: 1 + 3 * width) }
+    if sums.count != 1 + 3 * width { sums = [Double](repeating: 0, count: 1 + 3 * width) }
     for row in 0..<batch.rows {
       sums[0] += 1
       for column in 0..<width {

@@ -186,10 +186,11 @@ public final class Trainer {
     guard !training.fields.isEmpty else {
       throw RunError(.input, "the examples have no fields", at: "training")
     }
-    guard batch > 0, epochs > 0, options.evaluationBatch > 0 else {
+    // Steps are counted; as many epochs as that take longer than anybody has.
+    guard batch > 0, (1...(1 << 30)).contains(epochs), options.evaluationBatch > 0 else {
       throw RunError(
         .input, "a batch of \(batch), \(epochs) epochs, evaluations of \(options.evaluationBatch)",
-        at: "training", hint: "each must be 1 or more")
+        at: "training", hint: "each must be 1 or more, epochs at most 2^30")
     }
     guard options.observesEvery > 0 else {
       throw RunError(

@@ -198,7 +198,8 @@ extension Trainer {
   var isCheckpointDue: Bool {
     switch checkpoints?.every {
     case .steps(let count): position.step % count == 0
-    case .epochs(let count): position.step % (order.perEpoch * count) == 0
+    case .epochs(let count):
+      position.step % order.perEpoch == 0 && position.step / order.perEpoch % count == 0
     case nil: false
     }
   }

@@ -28,7 +28,8 @@ extension Trainer {
     if isExhausted { stop(because: patienceReason) }
     for callback in callbacks { try callback.begin(self) }
     let loader = BatchLoader(
-      training, order, steps: position.step..<totalSteps, threads: options.prefetchThreads)
+      training, order, steps: position.step..<max(position.step, totalSteps),
+      threads: options.prefetchThreads)
     var epochStart = nowMilliseconds()
     while position.step < totalSteps, stopReason == nil {
       if options.isInterrupted() {

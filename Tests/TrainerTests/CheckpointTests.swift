@@ -235,3 +235,18 @@ private struct Setup {
     #expect(trainer.history.steps == 0, "before the work, not after it")
   }
 }
+
+/// A run that was longer than this one has nothing left to do.
+@Test func aCheckpointBeyondTheEnd() throws {
+  let scratch = try Scratch()
+  var setup = Setup()
+  setup.epochs = 2
+  let long = try setup.trainer()
+  try long.run()
+  try long.save(to: scratch.child("one"))
+  setup.epochs = 1
+  let short = try setup.trainer()
+  try short.resume(from: scratch.child("one"))
+  let history = try short.run()
+  #expect(history.steps == 10 && history.outcome == .completed)
+}

@@ -85,6 +85,15 @@ func confusionMatrixIsScikitLearns(_ name: String) throws {
     outputs: NDArray([3, 1, 2] as [Float]), targets: NDArray([1, 1, 1] as [Int32]))
   #expect(try Metric.auc(ones).isNaN)
   #expect(Metric.accuracy.value([]).isNaN)
+  // Sums come from checkpoints, which may hold anything.
+  for metric in all {
+    for sums in [[.nan], [1e300, 2], [-1, .infinity, 3], [3, 0, 1, 2, 3, 4, 5, 6]] as [[Double]] {
+      _ = metric.value(sums)
+      var sums = sums
+      try? metric.add(ones, &sums)
+      _ = metric.value(sums)
+    }
+  }
 }
 
 @Test func aMetricOfOnesOwn() throws {

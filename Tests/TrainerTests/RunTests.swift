@@ -154,6 +154,7 @@ private struct Script: Callback {
   #expect(throws: RunError.self) { try trainer(0) }
   #expect(throws: RunError.self) { try trainer(batch: 0) }
   #expect(throws: RunError.self) { try trainer(epochs: -1) }
+  #expect(throws: RunError.self) { try trainer(epochs: .max) }
   #expect(throws: RunError.self) { try trainer(prefetch: 1000) }
   #expect(throws: RunError.self) { try trainer(validation: Blobs(count: 0)) }
   let error = #expect(throws: RunError.self) {
