@@ -76,7 +76,7 @@ let package = Package(
     // Ten training steps for Benchmarks/compare/compare.py to repeat; no product.
     .executableTarget(
       name: "MartletCompare", dependencies: ["Martlet", "MartletData"], path: "Benchmarks/compare",
-      exclude: ["compare.py", "fashion.py", "recipes.py"]),
+      exclude: ["compare.py", "fashion.py", "functions.py", "recipes.py", "rules.py"]),
 
     .target(
       name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),

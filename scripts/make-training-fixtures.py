@@ -232,19 +232,14 @@ def max_norm(w, g, s, rate, t):
     return w
 
 
-def rules():
-    """50 steps of each rule on a small network in float64, its rate falling: tanh(x·W + b) → y."""
-    rng = np.random.default_rng(11)
-    x, y = rng.normal(0, 1, (50, 8, 4)), rng.normal(0, 1, (50, 8, 3))
-    w0, b0 = rng.normal(0, 0.7, (4, 3)), rng.normal(0, 0.5, 3)
-    arrays = {"x": x, "y": y, "weight": w0, "bias": b0}
-    torch.set_default_dtype(torch.float64)  # the counters of its optimizers, too
+def rule_cases():
+    """For each rule: the optimizer of [weight, bias], what clips the gradients, batches an update."""
     decays = lambda make: lambda p: make([{"params": [p[0]]}, {"params": [p[1]], "weight_decay": 0}])
     value = lambda p: torch.nn.utils.clip_grad_value_(p, 0.05)
     each = lambda p: [torch.nn.utils.clip_grad_norm_([q], 0.1) for q in p]
     total = lambda p: torch.nn.utils.clip_grad_norm_(p, 0.1)
     O = torch.optim
-    cases = {
+    return {
         "sgd": (lambda p: O.SGD(p), None, 1),
         "momentum": (lambda p: O.SGD(p, momentum=0.9), None, 1),
         "momentum-velocity": (textbook(velocity), None, 1),
@@ -267,7 +262,20 @@ def rules():
         "clip-global-norm": (lambda p: O.Adam(p), total, 1),
         "max-norm": (textbook(max_norm), None, 1),
         "accumulation": (lambda p: O.Adam(p), None, 5),
+        "sgd-l2": (decays(lambda p: O.SGD(p, lr=1e-3, weight_decay=0.1)), None, 1),
+        "rmsprop-momentum": (lambda p: O.RMSprop(p, alpha=0.9, momentum=0.9, eps=1e-3), None, 1),
+        "nadam-l2": (decays(lambda p: O.NAdam(p, weight_decay=0.1)), None, 1),
     }
+
+
+def rules():
+    """50 steps of each rule on a small network in float64, its rate falling: tanh(x·W + b) → y."""
+    rng = np.random.default_rng(11)
+    x, y = rng.normal(0, 1, (50, 8, 4)), rng.normal(0, 1, (50, 8, 3))
+    w0, b0 = rng.normal(0, 0.7, (4, 3)), rng.normal(0, 0.5, 3)
+    arrays = {"x": x, "y": y, "weight": w0, "bias": b0}
+    torch.set_default_dtype(torch.float64)  # the counters of its optimizers, too
+    cases = rule_cases()
     for title, (make, clip, rounds) in cases.items():
         w = torch.tensor(w0, requires_grad=True)
         b = torch.tensor(b0, requires_grad=True)
@@ -295,18 +303,8 @@ def rules():
 
 def schedules():
     """PyTorch's learning-rate schedules, base rate 1."""
-    S = torch.optim.lr_scheduler
     arrays = {}
-    for title, make in {
-        "exponential": lambda o: S.ExponentialLR(o, 0.95),
-        "staircase": lambda o: S.StepLR(o, 7, 0.5),
-        "milestones": lambda o: S.MultiStepLR(o, [5, 11, 30], 0.3),
-        "linear": lambda o: S.LinearLR(o, 0.25, 1.0, 12),
-        "polynomial": lambda o: S.PolynomialLR(o, 20, 2.0),
-        "cosine": lambda o: S.CosineAnnealingLR(o, 40, 0.1),
-        "restarts": lambda o: S.CosineAnnealingWarmRestarts(o, 6, 2, 0.05),
-        "one-cycle": lambda o: S.OneCycleLR(o, 1.0, total_steps=41),
-    }.items():
+    for title, make in schedule_cases().items():
         o = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
         s = make(o)
         values = []
@@ -317,6 +315,20 @@ def schedules():
                 s.step()
         arrays[title] = np.array(values)
     save("schedules", arrays)
+
+
+def schedule_cases():
+    S = torch.optim.lr_scheduler
+    return {
+        "exponential": lambda o: S.ExponentialLR(o, 0.95),
+        "staircase": lambda o: S.StepLR(o, 7, 0.5),
+        "milestones": lambda o: S.MultiStepLR(o, [5, 11, 30], 0.3),
+        "linear": lambda o: S.LinearLR(o, 0.25, 1.0, 12),
+        "polynomial": lambda o: S.PolynomialLR(o, 20, 2.0),
+        "cosine": lambda o: S.CosineAnnealingLR(o, 40, 0.1),
+        "restarts": lambda o: S.CosineAnnealingWarmRestarts(o, 6, 2, 0.05),
+        "one-cycle": lambda o: S.OneCycleLR(o, 1.0, total_steps=41),
+    }
 
 
 def curvature():

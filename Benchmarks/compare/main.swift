@@ -1,7 +1,8 @@
-// Ten steps of LeNet-5 on the digits, written down for compare.py to repeat in PyTorch.
+// Ten steps of LeNet-5 on the digits, every optimizer, layer and loss, schedules and initial values,
+// written down for compare.py to repeat in PyTorch.
 //
 // MartletCompare DIR writes DIR/run.safetensors: the initial weights, ten batches, and the losses
-// with each optimizer.
+// with each optimizer; and what Rules.swift and Functions.swift say.
 
 import Martlet
 import MartletData
@@ -40,6 +41,8 @@ private func run() throws {
   try measure("sgd", SGD(learningRate: 0.05))
   try measure("momentum", Momentum(learningRate: 0.02, momentum: 0.9))
   try measure("adam", Adam(learningRate: 1e-3))
+  try writeRules(&arrays)
+  try writeFunctions(&arrays)
   try Safetensors.save(arrays, to: CommandLine.arguments[1] + "/run.safetensors")
 }
 

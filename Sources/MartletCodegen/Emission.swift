@@ -49,6 +49,22 @@ package struct EmittedProgram: Sendable {
   package var scratchBytes: Int
   /// Names of the kernels in the text, in order of emission.
   package var kernelNames: [String]
+  /// The users' kernels that the text calls, by the names that it has for them.
+  package var foreign: [ForeignBinding] = []
+}
+
+/// A user's kernel, and its name in a program's text.
+package struct ForeignBinding: Hashable, Sendable {
+  package var symbol: String
+  package var kernel: ForeignKernel
+  package init(symbol: String, kernel: ForeignKernel) {
+    self.symbol = symbol
+    self.kernel = kernel
+  }
+  /// Its C declaration.
+  package var prototype: String {
+    "void \(symbol)(void *const *p, long begin, long end, void *scratch);"
+  }
 }
 
 /// The schedule asks for something that has no C text: a bug of a pass, or a dtype without kernels.

@@ -30,6 +30,7 @@ private struct ScheduleEmitter {
   /// For each kernel of the schedule, the one that is printed for it.
   private var printed: [Int]
   private var names: [Int: String] = [:]
+  private var foreign: [ForeignBinding] = []
 
   init(_ schedule: Schedule, form: EmissionForm, options: EmissionOptions) {
     self.schedule = schedule
@@ -83,7 +84,7 @@ private struct ScheduleEmitter {
     source += "\n" + kernelTexts.joined(separator: "\n") + "\n" + run
     return EmittedProgram(
       source: source, entry: options.entry, symbols: sorted, scratchBytes: scratchBytes,
-      kernelNames: kernelNames)
+      kernelNames: kernelNames, foreign: foreign)
   }
 
   private func kernelName(_ index: Int, position: Int) -> String {
@@ -227,6 +228,8 @@ private struct ScheduleEmitter {
       case .call(let symbol, let arguments, let epilogue, let takesEpilogue):
         body += try callText(
           symbol, arguments, epilogue, takesEpilogue: takesEpilogue, number: number)
+      case .foreign(let kernel, let buffers, let units):
+        body += try foreignText(kernel, buffers, units, grain: step.grain, number: number)
       case .begin, .end: break
       }
     }
@@ -268,6 +271,26 @@ private struct ScheduleEmitter {
     text += "  mt_parallel_segments(cx, \(kernel), \(launches.count), p\(number), "
     text += "units\(number), \(grain));\n"
     return text
+  }
+
+  private mutating func foreignText(
+    _ kernel: ForeignKernel, _ buffers: [Int], _ units: Int, grain: Int, number: Int
+  ) throws(CodegenError) -> String {
+    let binding: ForeignBinding
+    if let known = foreign.first(where: { $0.kernel == kernel }) {
+      binding = known
+    } else {
+      binding = ForeignBinding(symbol: kernel.symbol(foreign.count), kernel: kernel)
+      foreign.append(binding)
+    }
+    symbols.insert("mt_parallel")
+    var pointers: [String] = []
+    for buffer in buffers { pointers.append(try pointer(buffer)) }
+    return """
+        void *p\(number)[] = {\(pointers.isEmpty ? "0" : pointers.joined(separator: ", "))};
+        mt_parallel(cx, \(binding.symbol), p\(number), \(units), \(grain));
+
+      """
   }
 
   private mutating func callText(
@@ -315,6 +338,7 @@ extension Schedule.Step {
     switch work {
     case .launch(let launches): launches
     case .call(_, _, let epilogue, _): epilogue.map { [$0] } ?? []
+    case .foreign: []
     case .begin, .end: []
     }
   }

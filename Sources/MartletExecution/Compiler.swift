@@ -123,13 +123,19 @@ package enum Compiler {
 
     var code: MachineCode?
     var entry: Program.Entry?
+    for (index, binding) in emitted.foreign.enumerated() {
+      if let text = binding.kernel.text { dump.write("custom\(index)", "c", text) }
+    }
     if options.backend != .interpreter {
+      let jit = JIT(backend: options.backend == .cc ? .cc : .tcc, isa: options.isa)
+      // Kept until the program is compiled, which calls them.
+      let foreign = try compileForeign(emitted.foreign, jit, graph)
+      defer { withExtendedLifetime(foreign) {} }
       do throws(JITError) {
-        let jit = JIT(backend: options.backend == .cc ? .cc : .tcc, isa: options.isa)
-        let made = try jit.compileReportingReuse(
-          EmittedSource(
-            emitted.source, form: options.backend == .cc ? .scalar : .tile,
-            symbols: emitted.symbols))
+        var source = EmittedSource(
+          emitted.source, form: options.backend == .cc ? .scalar : .tile, symbols: emitted.symbols)
+        source.foreign = emitted.foreign
+        let made = try jit.compileReportingReuse(source)
         code = made.code
         report.isCached = made.reused
         let function = try made.code.function(named: emitted.entry)
@@ -189,6 +195,29 @@ package enum Compiler {
       options: options, report: report, traced: traced, graph: graph, lowered: lowered,
       source: emitted.source, code: code, entry: entry, arguments: arguments, results: results,
       state: bound, written: written, constants: constants)
+  }
+
+  /// Users' kernels first, each alone: a mistake in one is the user's, not the emitter's.
+  private static func compileForeign(
+    _ bindings: [ForeignBinding], _ jit: JIT, _ graph: Graph
+  ) throws(CompileError) -> [MachineCode] {
+    var codes: [MachineCode] = []
+    for binding in bindings {
+      guard let text = EmittedSource(binding.kernel) else { continue }
+      do throws(JITError) {
+        codes.append(try jit.compile(text))
+      } catch {
+        if error.code == .executableMemoryRefused {
+          throw CompileError(.executableMemory, error)
+        }
+        if error.code == .outOfMemory || error.code == .compilerMissing {
+          throw CompileError(.machineCode, error)
+        }
+        let node = graph.nodes.first { ($0.op as? Custom)?.definition.name == binding.kernel.name }
+        throw CompileError(binding.kernel, error, at: node?.location ?? .unknown)
+      }
+    }
+    return codes
   }
 
   fileprivate static func milliseconds(_ x: Double) -> String {

@@ -19,6 +19,8 @@ public struct CompileError: Error, Hashable, Sendable {
     public static let option = Code("option")
     /// IR text or a file does not parse.
     public static let syntax = Code("syntax")
+    /// A custom operation's text, types or gradient are wrong.
+    public static let customOperation = Code("custom-operation")
     /// The C compiler refused the emitted text, or machine code could not be made.
     public static let machineCode = Code("machine-code")
     /// The system refused executable memory.

@@ -27,8 +27,11 @@ package final class MachineCode: Sendable {
   package let backend: Backend
   /// Bytes of code and constants; for a shared library, of its file.
   package let byteCount: Int
+  /// Code that this code calls by address.
+  private let callees: [MachineCode]
 
-  init(_ storage: Storage, backend: Backend, byteCount: Int) {
+  init(_ storage: Storage, backend: Backend, byteCount: Int, callees: [MachineCode] = []) {
+    self.callees = callees
     self.storage = storage
     self.backend = backend
     self.byteCount = byteCount

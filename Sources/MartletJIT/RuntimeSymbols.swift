@@ -1,6 +1,16 @@
 // Binds emitted text to the runtime: prototypes or pointers in front, addresses behind.
 
 internal import CMartletRuntime
+internal import CTinyCC
+import MartletCodegen
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// The runtime functions that a text calls, resolved for one instruction set.
 ///
@@ -22,10 +32,12 @@ package struct RuntimeSymbols: Sendable {
   private struct Symbol: Sendable {
     let name: String
     let prototype: String
-    /// A string of the runtime's own table: it lives as long as the process.
+    /// A string of the runtime's own table, which lives as long as the process, or of `owner`.
     nonisolated(unsafe) let cName: UnsafePointer<CChar>
-    /// A function of the runtime: it lives as long as the process.
+    /// A function of the runtime, which lives as long as the process, or of a user: see the callees
+    /// of ``MachineCode``.
     nonisolated(unsafe) let address: UnsafeMutableRawPointer
+    var owner: OwnedName?
 
     /// `void (*mt_add_f32)(float *, …);` from `void mt_add_f32(float *, …);`.
     var pointerDeclaration: String {
@@ -34,10 +46,22 @@ package struct RuntimeSymbols: Sendable {
       return "\(prototype[..<range.lowerBound])(*\(name))(\(parameters)"
     }
   }
+  /// A C string of our own; never changed.
+  private final class OwnedName: Sendable {
+    nonisolated(unsafe) let pointer: UnsafeMutablePointer<CChar>
+    init?(_ name: String) {
+      guard let copy = strdup(name) else { return nil }
+      pointer = copy
+    }
+    deinit { free(pointer) }
+  }
   private let symbols: [Symbol]
 
   /// Looks up each name, once, however often it is listed.
-  package init(_ names: [String], for isa: InstructionSet) throws(JITError) {
+  package init(
+    _ names: [String], for isa: InstructionSet,
+    foreign: [(binding: ForeignBinding, address: UnsafeMutableRawPointer)] = []
+  ) throws(JITError) {
     var symbols: [Symbol] = []
     for name in Set(names).sorted() {
       guard let found = mt_find_symbol(name),
@@ -52,6 +76,15 @@ package struct RuntimeSymbols: Sendable {
       symbols.append(
         Symbol(
           name: name, prototype: String(cString: prototype), cName: cName, address: address))
+    }
+    for (binding, address) in foreign {
+      guard let name = OwnedName(binding.symbol) else {
+        throw JITError(.outOfMemory, "no memory for a name")
+      }
+      symbols.append(
+        Symbol(
+          name: binding.symbol, prototype: binding.prototype, cName: UnsafePointer(name.pointer),
+          address: address, owner: name))
     }
     self.symbols = symbols
   }
@@ -88,5 +121,30 @@ package struct RuntimeSymbols: Sendable {
   /// Calls `body` with each name and address, as C strings that stay valid.
   func forEachAddress(_ body: (UnsafePointer<CChar>, UnsafeMutableRawPointer) -> Void) {
     for symbol in symbols { body(symbol.cName, symbol.address) }
+  }
+}
+
+/// The C maths functions that a user's text may call.
+enum MathFunctions {
+  /// Those whose name stands in a text as a word.
+  static func mentioned(in text: String) -> [mtcc_math_function] {
+    var words: Set<[UInt8]> = []
+    var word: [UInt8] = []
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"):
+        word.append(byte)
+      default:
+        if !word.isEmpty { words.insert(word) }
+        word.removeAll(keepingCapacity: true)
+      }
+    }
+    if !word.isEmpty { words.insert(word) }
+    var count = 0
+    guard let table = mtcc_math_functions(&count) else { return [] }
+    return UnsafeBufferPointer(start: table, count: count).filter {
+      words.contains(Array(String(cString: $0.name).utf8))
+    }
   }
 }

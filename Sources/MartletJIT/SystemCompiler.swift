@@ -25,7 +25,8 @@ package enum SystemCompiler {
   }
 
   static func compile(
-    _ source: EmittedSource, _ symbols: RuntimeSymbols, _ isa: InstructionSet
+    _ source: EmittedSource, _ symbols: RuntimeSymbols, _ isa: InstructionSet,
+    _ callees: [MachineCode] = []
   ) throws(JITError) -> MachineCode {
     guard let compiler = find() else {
       let wanted = environmentValue("CC").map { "$CC = '\($0)'" } ?? "clang, gcc or cc"
@@ -51,11 +52,18 @@ package enum SystemCompiler {
       throw JITError.compileFailed(
         readText(messages), of: source.text, by: "\(compiler[0]) (exit code \(exit))")
     }
-    return try load(library, symbols)
+    return try load(library, source.form == .foreign ? nil : symbols, callees)
   }
 
   /// Declarations in front of the emitter's text, which keeps its own line numbers.
   private static func text(of source: EmittedSource, _ symbols: RuntimeSymbols) -> String {
+    if source.form == .foreign {
+      // Linked with libm like any C.
+      let declarations = MathFunctions.mentioned(in: source.text).map {
+        String(cString: $0.prototype) + "\n"
+      }
+      return declarations.joined() + "#line 1 \"\(sourceName)\"\n" + source.text
+    }
     let headers = source.form == .scalar ? "#include \"\(EmbeddedHeaders.math)\"\n" : ""
     return headers + symbols.pointers + "#line 1 \"\(sourceName)\"\n" + source.text
   }
@@ -79,7 +87,7 @@ package enum SystemCompiler {
   }
 
   private static func load(
-    _ library: String, _ symbols: RuntimeSymbols
+    _ library: String, _ symbols: RuntimeSymbols?, _ callees: [MachineCode]
   ) throws(JITError) -> MachineCode {
     var status = stat()
     let bytes = stat(library, &status) == 0 ? Int(status.st_size) : 0
@@ -92,7 +100,8 @@ package enum SystemCompiler {
         hint: refused
           ? "set TMPDIR to a folder that allows code, or MARTLET_BACKEND=interpreter" : nil)
     }
-    let code = MachineCode(.library(handle), backend: .cc, byteCount: bytes)
+    let code = MachineCode(.library(handle), backend: .cc, byteCount: bytes, callees: callees)
+    guard let symbols else { return code }
     typealias Bind = @convention(c) (UnsafePointer<UnsafeMutableRawPointer?>?) -> Void
     let bind = unsafeBitCast(try code.function(named: RuntimeSymbols.bindFunction), to: Bind.self)
     symbols.addresses.withUnsafeBufferPointer { bind($0.baseAddress) }

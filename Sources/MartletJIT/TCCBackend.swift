@@ -8,14 +8,21 @@ enum TCCBackend {
   private static let messageBytes = 16 * 1024
 
   static func compile(
-    _ source: EmittedSource, _ symbols: RuntimeSymbols
+    _ source: EmittedSource, _ symbols: RuntimeSymbols, _ callees: [MachineCode] = []
   ) throws(JITError) -> MachineCode {
     var bindings: [mtcc_symbol] = []
     bindings.reserveCapacity(symbols.count)
     symbols.forEachAddress { name, address in
       bindings.append(mtcc_symbol(name: name, address: address))
     }
-    let text = symbols.prototypes + "#line 1 \"\(sourceName)\"\n" + source.text
+    var declarations = symbols.prototypes
+    if source.form == .foreign {
+      for function in MathFunctions.mentioned(in: source.text) {
+        bindings.append(mtcc_symbol(name: function.name, address: function.address))
+        declarations += String(cString: function.prototype) + "\n"
+      }
+    }
+    let text = declarations + "#line 1 \"\(sourceName)\"\n" + source.text
     var code: OpaquePointer?
     var message = ""
     // The closure's capacity is what the shim is told; it terminates what it writes.
@@ -26,7 +33,8 @@ enum TCCBackend {
       return status
     }
     if status == MTCC_OK, let code {
-      return MachineCode(.pages(code), backend: .tcc, byteCount: mtcc_code_bytes(code))
+      return MachineCode(
+        .pages(code), backend: .tcc, byteCount: mtcc_code_bytes(code), callees: callees)
     }
     throw error(status, message, source)
   }

@@ -68,6 +68,8 @@ package struct Schedule: Sendable {
     case launch([Launch])
     /// `symbol(cx, arguments…)`, and with `epilogue` two more: the kernel and its pointers.
     case call(symbol: String, [Argument], epilogue: Launch?, takesEpilogue: Bool)
+    /// A kernel of the user's over these buffers.
+    case foreign(ForeignKernel, buffers: [Int], units: Int)
     /// A region of steps begins, and ends: it writes what lives from iteration to iteration when it
     /// begins, and reads that and what comes from outside when it ends, so that liveness is a matter
     /// of the first and the last step that names a buffer.
@@ -77,7 +79,7 @@ package struct Schedule: Sendable {
     /// False for the marks of a region.
     package var isKernel: Bool {
       switch self {
-      case .launch, .call: true
+      case .launch, .call, .foreign: true
       case .begin, .end: false
       }
     }

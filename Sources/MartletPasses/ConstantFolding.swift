@@ -24,21 +24,36 @@ package struct ConstantFolding: Pass {
 
   /// f(constants) → constant
   static let fold = Rule("fold-constants") { node, g in
-    guard !node.operands.isEmpty, !node.hasRegions,
-      node.operands.allSatisfy({ g.isDefined($0, by: Constant.self) }), node.resultCount == 1,
-      node.type.count <= maximumElements
+    // One operand at least is a literal as it stands: of literals that are all repeated nothing
+    // becomes shorter.
+    guard !node.operands.isEmpty, !node.hasRegions, node.resultCount == 1,
+      node.operands.contains(where: { g.isDefined($0, by: Constant.self) }),
+      node.operands.allSatisfy({
+        g.isDefined($0, by: Constant.self) || g.isDefined($0, by: Broadcast.self)
+      }), node.type.count <= maximumElements
     else { return nil }
     // A broadcast literal is already in its shortest form.
     if node.op is Broadcast || node.op is Reshape { return nil }
+    // What a user's C gives is not quite what the reference says.
+    if node.op is Custom { return nil }
     var inputs: [HostArray] = []
     for operand in node.operands {
-      guard let array = g.literal(operand), array.count <= maximumElements else { return nil }
+      guard let array = g.literal(operand) ?? repeated(operand, g), array.count <= maximumElements
+      else { return nil }
       inputs.append(array)
     }
     guard let op = node.op as? any Op, let result = try? op.evaluate(inputs, [])[0] else {
       return nil
     }
     return g.emit(Constant(result), [], node.location).map { [$0] }
+  }
+
+  /// The elements of a broadcast literal.
+  private static func repeated(_ value: Value, _ g: RewriteContext) -> HostArray? {
+    guard g.type(value).count <= maximumElements, let definition = g.definition(value),
+      let op = definition.op as? Broadcast, let array = g.literal(definition.operands[0])
+    else { return nil }
+    return try? op.evaluate([array], [])[0]
   }
 
   /// A sum (product, …) over no elements is the neutral element.

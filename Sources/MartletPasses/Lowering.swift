@@ -190,11 +190,14 @@ package struct Lowering {
             arguments.append(.buffer(b))
           }
         }
+        let work: Schedule.Work =
+          call.foreign.map { .foreign($0.kernel, buffers: reads + writes, units: $0.units) }
+          ?? .call(symbol: call.symbol, arguments, epilogue: nil, takesEpilogue: false)
         made.append(
           Schedule.Step(
-            work: .call(symbol: call.symbol, arguments, epilogue: nil, takesEpilogue: false),
-            writes: writes, reads: reads, comment: comment,
-            bytes: (reads + writes).reduce(0) { $0 + out.schedule.buffers[$1].byteCount }))
+            work: work, writes: writes, reads: reads, comment: comment,
+            bytes: (reads + writes).reduce(0) { $0 + out.schedule.buffers[$1].byteCount },
+            grain: call.foreign?.grain ?? 1))
       }
     case .contraction:
       made.append(try lowerContraction(index, group, comment))

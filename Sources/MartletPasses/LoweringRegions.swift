@@ -175,6 +175,8 @@ extension Lowering {
         }
         step.work = .call(
           symbol: symbol, arguments, epilogue: epilogue.map(mapped), takesEpilogue: takesEpilogue)
+      case .foreign(let kernel, let buffers, let units):
+        step.work = .foreign(kernel, buffers: buffers.map { map[$0] }, units: units)
       case .begin(let loop): step.work = .begin(loop: loop + loops)
       case .end(let loop): step.work = .end(loop: loop + loops)
       }

@@ -39,6 +39,10 @@ private let rules: [String: any Optimizer] = [
   "clip-value": SGD().clipping(value: 0.05), "clip-norm": SGD().clipping(norm: 0.1),
   "clip-global-norm": Adam().clipping(globalNorm: 0.1),
   "max-norm": SGD().maxNorm(0.8), "accumulation": Adam().accumulating(5),
+  "sgd-l2": SGD().weightDecay(0.1, form: .l2),
+  "rmsprop-momentum": RMSProp(
+    decay: 0.9, momentum: 0.9, epsilon: 1e-3, epsilonPlace: .outsideRoot),
+  "nadam-l2": NAdam().weightDecay(0.1, form: .l2),
 ]
 
 private func largestDifference(_ a: [Double], _ b: [Double]) -> Double {

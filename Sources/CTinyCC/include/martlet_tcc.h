@@ -43,6 +43,16 @@ void *mtcc_function(const mtcc_code *code, const char *name);
 /* Bytes of the mapping that holds code and constants. */
 size_t mtcc_code_bytes(const mtcc_code *code);
 
+/* A function of the C maths library, for text that users write. */
+typedef struct {
+  const char *name;
+  const char *prototype;
+  const void *address;
+} mtcc_math_function;
+
+/* All of them; `*count` gets their number. */
+const mtcc_math_function *mtcc_math_functions(size_t *count);
+
 /* Unmaps the code: no address from mtcc_function may be used any more. NULL is allowed. */
 void mtcc_free(mtcc_code *code);
 

@@ -100,11 +100,25 @@ package struct RuntimeCall: Hashable, Sendable {
     case result(Int)
     case integer(Int)
   }
+  /// A kernel of the user's over all operands and results, in place of a runtime function.
+  package struct Foreign: Hashable, Sendable {
+    package var kernel: ForeignKernel
+    package var units: Int
+    /// Units below which the range is not split.
+    package var grain: Int
+  }
   package var symbol: String
   package var arguments: [Argument]
+  package var foreign: Foreign?
   package init(_ symbol: String, _ arguments: [Argument]) {
     self.symbol = symbol
     self.arguments = arguments
+  }
+  package init(foreign kernel: ForeignKernel, units: Int, grain: Int) {
+    self.init("", [])
+    foreign = Foreign(kernel: kernel, units: units, grain: grain)
+    arguments =
+      kernel.operands.indices.map { .operand($0) } + kernel.results.indices.map { .result($0) }
   }
 }
 
