@@ -119,6 +119,13 @@ package struct Graph: Sendable {
     return append(op, operands, types: types, regions: regions, location: location)
   }
 
+  /// True when no node was added or replaced since one graph became a copy of the other.
+  package func sharesNodes(with other: Graph) -> Bool {
+    nodes.withUnsafeBufferPointer { own in
+      other.nodes.withUnsafeBufferPointer { $0.baseAddress == own.baseAddress }
+    }
+  }
+
   /// Room for a copy of a graph and a few nodes more.
   fileprivate mutating func reserveCapacity(like other: Graph) {
     nodes.reserveCapacity(other.nodes.count + other.nodes.count / 16)

@@ -30,6 +30,7 @@ package struct CommonSubexpressionElimination: Pass {
 
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
     var seen: [Key: [Value]] = [:]
+    seen.reserveCapacity(graph.nodes.count)
     graph = GraphRewriter.run(graph) { rewriter, node in
       guard node.op.isPure else { return nil }
       let key = Key(

@@ -23,6 +23,13 @@ package struct MemoryPlanning {
   package static func run(
     on schedule: inout Schedule, reuse: Bool = true, guarded: Bool = false
   ) {
+    run(on: &schedule, reuse: reuse, guarded: guarded, unlessAbove: Int.max)
+  }
+
+  /// The same; a schedule whose bound is above `limit` is not placed: `arenaBytes` is its bound then.
+  static func run(
+    on schedule: inout Schedule, reuse: Bool = true, guarded: Bool = false, unlessAbove limit: Int
+  ) {
     let count = schedule.buffers.count
     var first = [Int](repeating: Int.max, count: count)
     var last = [Int](repeating: -1, count: count)
@@ -64,20 +71,6 @@ package struct MemoryPlanning {
 
     let slots = (0..<count).filter { isArena($0) && slot[$0] == $0 }
       .sorted { (slotBytes[$0], $1) > (slotBytes[$1], $0) }
-    var offsets = [Int](repeating: 0, count: count)
-    var total = 0
-    var arena = ArenaPlacement(stepCount: guarded ? 1 : schedule.steps.count)
-    for item in slots {
-      let range = guarded ? 0...0 : slotFirst[item]...slotLast[item]
-      offsets[item] = arena.place(slotBytes[item], range)
-      total = max(total, offsets[item] + slotBytes[item])
-    }
-    for buffer in 0..<count where isArena(buffer) {
-      schedule.buffers[buffer].storage = .arena(offset: offsets[slot[buffer]])
-    }
-    schedule.arenaBytes = total
-    if guarded { schedule.guards = slots.map { offsets[$0] + slotBytes[$0] - alignment } }
-
     // The bound: at each step, what must be live, a shared slot counted once.
     var change = [Int](repeating: 0, count: schedule.steps.count + 1)
     for item in slots {
@@ -91,6 +84,24 @@ package struct MemoryPlanning {
       bound = max(bound, live)
     }
     schedule.arenaLowerBound = bound
+    if bound > limit {
+      schedule.arenaBytes = bound
+      return
+    }
+
+    var offsets = [Int](repeating: 0, count: count)
+    var total = 0
+    var arena = ArenaPlacement(stepCount: guarded ? 1 : schedule.steps.count)
+    for item in slots {
+      let range = guarded ? 0...0 : slotFirst[item]...slotLast[item]
+      offsets[item] = arena.place(slotBytes[item], range)
+      total = max(total, offsets[item] + slotBytes[item])
+    }
+    for buffer in 0..<count where isArena(buffer) {
+      schedule.buffers[buffer].storage = .arena(offset: offsets[slot[buffer]])
+    }
+    schedule.arenaBytes = total
+    if guarded { schedule.guards = slots.map { offsets[$0] + slotBytes[$0] - alignment } }
   }
 
   /// Pairs (output, input) of a step's kernel where every read of the input has the identity map at

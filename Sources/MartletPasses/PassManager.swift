@@ -27,11 +27,18 @@ package struct PassManager {
   package init(_ passes: [any Pass]) { self.passes = passes }
 
   package func run(on graph: inout Graph, _ context: PassContext) throws(CompileError) {
+    // What each pass left: where nothing has changed since, it has nothing to do.
+    var left: [String: Graph] = [:]
     for pass in passes {
       let name = type(of: pass).name
       if context.disabled.contains(name) { continue }
+      if let before = left[name], before.sharesNodes(with: graph) {
+        context.observe?(name, graph)
+        continue
+      }
       try runInBodies(pass, of: &graph, context)
       try pass.run(on: &graph, context)
+      left[name] = graph
       context.observe?(name, graph)
       if context.verifies {
         do {
@@ -49,7 +56,8 @@ package struct PassManager {
   private func runInBodies(
     _ pass: any Pass, of graph: inout Graph, _ context: PassContext, depth: Int = 0
   ) throws(CompileError) {
-    guard depth < maximumRegionDepth, graph.nodes.contains(where: { !$0.regions.isEmpty }) else {
+    let hasBodies = graph.nodes.indices.contains { !graph.nodes[$0].regions.isEmpty }
+    guard depth < maximumRegionDepth, hasBodies else {
       return
     }
     graph = try GraphRewriter.run(graph) { (rewriter, node) throws(CompileError) in

@@ -104,12 +104,11 @@ struct Recomputation {
   /// where a reader is a sum over rows or gives one.
   private func isCheap(_ index: Int, _ source: Graph, _ users: [[Int]]) -> Bool {
     let node = source.nodes[index]
-    guard let op = node.op as? any Op, case .elementwise(let expression) = op.lowering,
-      Recomputation.cost(expression) <= 2
-    else { return false }
     let count = source.type(node.result).count
     let readers = users[node.result.id]
-    guard count >= Recomputation.smallest, readers.count > 1,
+    // What most nodes fail first: the cast is dear.
+    guard count >= Recomputation.smallest, readers.count > 1, let op = node.op as? any Op,
+      case .elementwise(let expression) = op.lowering, Recomputation.cost(expression) <= 2,
       !source.outputs.contains(where: { $0.value == node.result })
     else { return false }
     var fullOperands = 0

@@ -31,9 +31,10 @@ extension Lowering {
     let before = steps.indices.map { dependences.predecessors($0) }
     (out.schedule.steps, stepOfUnit) = joined(sequence(before, .asWritten), last)
     guard choosesOrder, steps.count > 2 else { return }
-    func peak(_ schedule: Schedule) -> (arena: Int, steps: Int) {
+    // No plan is below its bound: few candidates need to be placed.
+    func peak(_ schedule: Schedule, limit: Int = Int.max) -> (arena: Int, steps: Int) {
       var planned = schedule
-      MemoryPlanning.run(on: &planned)
+      MemoryPlanning.run(on: &planned, unlessAbove: limit)
       return (planned.arenaBytes, planned.steps.count)
     }
     var least = peak(out.schedule)
@@ -41,7 +42,7 @@ extension Lowering {
       var candidate = out.schedule
       let places: [Int]
       (candidate.steps, places) = joined(sequence(before, rule), last)
-      let found = peak(candidate)
+      let found = peak(candidate, limit: least.arena)
       // Among equals a consumer right after its producer is best, unless launches come apart.
       if found < least || (rule == .early && found == least) {
         least = found
