@@ -6,7 +6,7 @@ TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
 .PHONY: all deps build data demo test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
-  bench-peers slow lint clean compare-events compare-recipes
+  bench-peers features slow lint clean compare-events compare-recipes
 
 all: build
 
@@ -53,6 +53,10 @@ counts: build
 
 test-swift:
 	$(SWIFT) test $(BUILD_FLAGS)
+
+# Writes docs/features.md anew.
+features:
+	MARTLET_RECORD=1 $(SWIFT) test $(BUILD_FLAGS) --filter FeatureTests
 
 # What takes minutes: a hundred times the fuzzing, thousands of random graphs, memory over thousands
 # of compilations. One after another: memory is counted for the process.

@@ -90,6 +90,7 @@ let package = Package(
       name: "OpConformanceTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
     .testTarget(
       name: "CompositeTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "FeatureTests", dependencies: ["MartletOps"]),
     .testTarget(name: "PassTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
     .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),

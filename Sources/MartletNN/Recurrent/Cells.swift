@@ -10,7 +10,9 @@ import MartletOps
 public struct SimpleRNN: RecurrentLayer, RecurrentCell {
   /// What follows the sum.
   public enum Nonlinearity: Hashable, Sendable {
+    /// The hyperbolic tangent.
     case tanh
+    /// max(0, x).
     case relu
   }
   /// W: [I, H]

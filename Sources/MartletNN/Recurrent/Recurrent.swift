@@ -55,6 +55,7 @@ protocol RecurrentCell: RecurrentLayer {
 }
 
 extension RecurrentCell {
+  /// All steps of a sequence; see ``RecurrentLayer``.
   public func run(
     _ x: Tensor, state: [Tensor]?, lengths: Tensor?, reversed: Bool
   ) -> RecurrentOutput {

@@ -1,0 +1,234 @@
+// What there is beside operations and composites, by chapter of practice.
+
+let sections: [Section] = [
+  Section(
+    title: "Differentiation",
+    features: [
+      Feature(
+        "Reverse mode, to any order", "gradients", "valueAndGrad",
+        by: "GradientTests/rulesMatchDifferencesTwice", "DerivativeTests/sumOverBothPaths"),
+      Feature(
+        "Forward mode", "jvp", by: "ForwardTests/tangentsMatchDifferencesAndReverseMode"),
+      Feature(
+        "Hessian–vector products", "hessianVectorProduct",
+        by: "CurvatureTests/curvatureFollowsPyTorch"),
+      Feature("Jacobians", "jacobian", by: "ForwardTests/jacobiansByRowsAndByColumns"),
+      Feature(
+        "Operations of one's own over C text or a C function, with a gradient of one's own",
+        "CustomOperation", by: "CustomOperationTests/expressionsRunAndDifferentiate",
+        "CustomOperationTests/functionsOfTheProcessAreCalled",
+        "CustomOperationTests/gradientsHoldAgainstDifferences"),
+      Feature(
+        "A function whose gradient is replaced", "customGradient",
+        by: "CustomOperationTests/gradientsAreReplaced"),
+      Feature("Stop-gradient", "stopGradient", by: "GradientTests/nothingFlowsThroughAStop"),
+    ]),
+  Section(
+    title: "Layers",
+    features: [
+      Feature(
+        "Linear, convolution, pooling, flatten, sequences", "Linear", "Conv2D", "MaxPool2D",
+        "AveragePool2D", "GlobalAveragePool2D", "Flatten", "Sequential",
+        by: "PyTorchTests/leNetLogitsAndGradients", "DeepModelTests/logitsAndGradients"),
+      Feature(
+        "Batch norm with running statistics (unbiased variance), layer, group and RMS norm",
+        "BatchNorm", "LayerNorm", "GroupNorm", "RMSNorm",
+        by: "PyTorchTests/batchNormTrainsAndPredicts", "FixtureTests/agreesWithPyTorch"),
+      Feature(
+        "Dropout, inverted or by weight scaling, on inputs too", "Dropout",
+        by: "RandomTests/dropoutKeepsScalesAndStopsAtInference",
+        "AnalysisTests/dropoutOnInputsByWeightScaling"),
+      Feature(
+        "Batch norm with statistics of the whole set", "recomputeBatchNormStatistics",
+        by: "AnalysisTests/wholeSetStatisticsArePyTorchs"),
+      Feature(
+        "Convolution of sequences and volumes, transposed, depthwise, separable; pooling of sequences",
+        "Conv1D", "Conv3D", "ConvTranspose2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPool1D",
+        "AveragePool1D", by: "LayerTests/convolutionVariantsLearn", "FixtureTests/agreesWithPyTorch"
+      ),
+      Feature(
+        "Recurrence as one C loop, forward and backward", "scan",
+        by: "LoopTests/isTheWrittenOutSteps",
+        "LoopTests/derivatives", "LoopTests/codeDoesNotGrowWithTheSteps"),
+      Feature(
+        "Simple RNN, GRU (both resets), LSTM; both directions, stacked, pyramid", "SimpleRNN",
+        "GRU",
+        "LSTM", "Bidirectional", "StackedRecurrent", by: "RecurrentTests/matchesPyTorch",
+        "RecurrentTests/pyramidHalvesTheRate"),
+      Feature(
+        "Learned slope, embedding", "PReLU", "Embedding",
+        by: "LayerTests/embeddingsMoveOnlyWhereTheyWereRead"),
+      Feature(
+        "Residual and parallel branches", "Residual", "Parallel",
+        by: "LayerTests/branchesJoinAndLearn"),
+      Feature(
+        "Famous models", "MLP", "LeNet5", "VGG16", "ResNet20",
+        by: "DeepModelTests/logitsAndGradients", "DeepModelTests/lossesWithMomentum"),
+    ]),
+  Section(
+    title: "Optimizers",
+    features: [
+      Feature(
+        "SGD; momentum as velocity, accumulated, exponential average; Nesterov", "SGD", "Momentum",
+        "Nesterov", by: "OptimizerTests/optimizersFollowTheReference"),
+      Feature(
+        "AdaGrad, RMSProp (plain, bias-corrected, with momentum), Adadelta", "AdaGrad", "RMSProp",
+        "Adadelta", by: "OptimizerTests/optimizersFollowTheReference"),
+      Feature(
+        "Adam, AdamW, NAdam, Lion", "Adam", "AdamW", "NAdam", "Lion",
+        by: "OptimizerTests/optimizersFollowTheReference"),
+      Feature(
+        "L-BFGS over a compiled loss and gradient", "LBFGS",
+        by: "OptimizerTests/lbfgsFollowsTheValley"),
+      Feature(
+        "L2, decoupled decay and L1; clipping by value, norm, global norm; max-norm", "weightDecay",
+        "clipping", "maxNorm",
+        by: "OptimizerTests/optimizersFollowTheReference", "OptimizerTests/l1PullsByTheSign"),
+      Feature(
+        "Parameter groups: rates, freezing, no decay on bias and norm", "ParameterSelection",
+        by: "OptimizerTests/groupsFreezeAndScale"),
+      Feature(
+        "Gradient accumulation", "accumulating", by: "OptimizerTests/optimizersFollowTheReference"),
+      Feature(
+        "Exponential moving average of weights", "averagingWeights",
+        by: "OptimizerTests/averagesOfWeightsAreKeptAndSwapped"),
+      Feature(
+        "Norm of all gradients as an output", "reportingGradientNorm",
+        by: "OptimizerTests/gradientNormIsReported"),
+      Feature(
+        "Schedules: time decay, exponential, k/√epoch, staircase, linear, polynomial, cosine with "
+          + "warm-up and restarts, one-cycle, chained", "Schedule",
+        by: "OptimizerTests/schedulesFollowPyTorch", "OptimizerTests/schedulesCompose"),
+      Feature("Plateau", "Plateau", by: "OptimizerTests/plateausLowerTheRate"),
+    ]),
+  Section(
+    title: "Initial values",
+    features: [
+      Feature(
+        "Constant, uniform, normal, truncated, Xavier, He and LeCun (both kinds)", "Initializer",
+        by: "InitializerTests/momentsAreTheirs"),
+      Feature("Orthogonal", "orthogonal", by: "InitializerTests/orthogonalMatricesKeepLengths"),
+      Feature("Given or from a file", "values", by: "InitializerTests/givenValuesAreTaken"),
+    ]),
+  Section(
+    title: "Compilation and runs",
+    features: [
+      Feature(
+        "Fusion, folding, CSE, planning: each pass may be switched off, same bits",
+        "CompileOptions", by: "RandomGraphTests/compiledMatchesTheInterpreter"),
+      Feature(
+        "Batch norm folded into frozen filters", "compile(frozen:)",
+        by: "PlannerTests/aFactorOfEachChannelBecomesPartOfTheFilter"),
+      Feature(
+        "A bound on the arena by computing again", "memoryBudget",
+        by: "PlannerTests/orderSavesMemory"),
+      Feature(
+        "Times of kernels", "Session.profile", by: "ObservationTests/profilesTimeEveryKernel"),
+      Feature(
+        "The first value that is not finite, by layer and line", "MARTLET_CHECK environment",
+        by: "ObservationTests/checksNameTheFirstValueThatIsNotFinite"),
+      Feature(
+        "bf16 and f16 stored, f32 arithmetic; integers of all widths", "DType",
+        by: "StorageDTypeTests/halfArithmetic", "StorageDTypeTests/everyHalf",
+        "StorageDTypeTests/integerArithmetic", "StorageDTypeTests/programsOverStorageDTypes"),
+      Feature(
+        "Bits independent of threads, passes and form", "CompileOptions.threads",
+        by: "DeterminismTests/stepsAreEqualBitForBit", "DeterminismTests/formsAreEqualBitForBit",
+        "HundredStepsTests/losses"),
+    ]),
+  Section(
+    title: "Training",
+    features: [
+      Feature(
+        "The loop: batches by seed and epoch, prefetched by threads, the same bits with any number",
+        "Trainer", by: "RunTests/theLoopIsTheLoopByHand", "RunTests/bitsDoNotDependOnPrefetching",
+        "RunTests/everyExampleOncePerEpoch"),
+      Feature("Callbacks", "Callback", by: "RunTests/callbacksMayStop"),
+      Feature(
+        "Loss, accuracy, top-k, precision, recall, F1, AUC, R² and one's own", "Metric",
+        by: "MetricTests/metricsAreScikitLearns", "MetricTests/aMetricOfOnesOwn"),
+      Feature(
+        "Confusion matrix", "ConfusionMatrix", by: "MetricTests/confusionMatrixIsScikitLearns"),
+      Feature(
+        "Early stopping with the best weights put back", "EarlyStopping",
+        by: "RunTests/earlyStoppingRestoresTheBest"),
+      Feature(
+        "Checkpoints: keep-best, keep-last, exact resumption", "CheckpointPolicy", "Checkpoint",
+        by: "CheckpointTests/resumptionIsExact", "CheckpointTests/anInterruptedRunGoesOn",
+        "CheckpointTests/damageIsNoticed", "CheckpointTests/twoRunsOnOneDirectory",
+        "CheckpointTests/checkpointsThatCannotBeWritten"),
+      Feature(
+        "The first number that is none: operation, layer, line", "NonFiniteGuard",
+        by: "AnalysisTests/theFirstBadOperationHasALayerAndALine"),
+      Feature(
+        "Norms of gradients and statistics of activations", "StepStatistics",
+        by: "AnalysisTests/stepsTellOfGradientsAndActivations",
+        "ObservationTests/normsAreThoseOfTheGradients"),
+      Feature(
+        "Worst examples; bias and variance", "worst", "biasVariance",
+        by: "AnalysisTests/worstExamplesAreThoseOfTheHighestLoss", "AnalysisTests/biasAndVariance"),
+      Feature(
+        "Transfer learning: load by name, freeze, a new head", "load", "Frozen",
+        by: "AnalysisTests/loadingByName", "AnalysisTests/whatIsFrozenStays"),
+      Feature(
+        "Several losses over a shared trunk", "Objective",
+        by: "RunTests/severalLossesOverASharedTrunk"),
+    ]),
+  Section(
+    title: "Data",
+    features: [
+      Feature(
+        "IDX, Fashion-MNIST, 5,000 digits inside the tool", "Dataset",
+        by: "DatasetTests/embedsFiveThousandDigits", "DatasetTests/readsFashionMNIST"),
+      Feature(
+        "CSV with categories and missing values", "Table",
+        by: "TableTests/readsWhatPythonWrites", "TableTests/categoriesBecomeNumbers",
+        "TableTests/fillsAndDropsMissingValues", "TableTests/noMutationTraps"),
+      Feature(
+        "Iris, wine, breast cancer, diabetes, 8×8 digits", "TabularSet",
+        by: "TableTests/embedsTheClassicTables"),
+      Feature(
+        ".npy and .npz", "Npz", by: "NumPyTests/readsNumPysArchives",
+        "NumPyTests/writesArchives", "NumPyTests/refusesBombs"),
+      Feature(
+        "PNG and JPEG, folders of pictures", "PixelImage", "ImageFolder",
+        by: "ImageFileTests/decodesAsPILDoes", "ImageFileTests/aFolderIsASet"),
+      Feature(
+        "Scaling by column, fitted on the training part, saved with the model", "Scaling",
+        by: "ExamplesTests/scalesByColumn", "TableTests/aModelRemembersItsTable"),
+      Feature(
+        "Joining sources, splits, folds", "JoinedExamples", "Fold",
+        by: "ExamplesTests/joinsSets", "ExamplesTests/stratifiedPartsKeepTheClasses"),
+      Feature(
+        "Flips, crops, turns, elastic and local warps, colours, PCA colour shift, erasing",
+        "Augmentation", "ElasticDeformation", "LocalWarp", "ColorJitter", "ColorShift",
+        "RandomErasing", by: "AugmentationTests/neitherBatchNorThreadMatters",
+        "AugmentationTests/hueTurnsAsColorsysDoes",
+        "AugmentationTests/principalColoursAreEigenvectors"),
+      Feature(
+        "Texts and series", "TextCorpus", "TimeSeries",
+        by: "SequenceTests/windowsCutTheTextUp", "SequenceTests/seriesGiveWindows"),
+    ]),
+  Section(
+    title: "The tool",
+    features: [
+      Feature(
+        "Recipes as YAML, each problem with its place", "martlet train RECIPE.yaml",
+        by: "CheckerTests/allProblemsAreReportedWithTheirPlaces",
+        "CheckerTests/hostileFilesAreRefused", "RunTests/builtInRecipesRun"),
+      Feature("Built-in recipes", "martlet recipes", by: "RunTests/builtInRecipesRun"),
+      Feature(
+        "Search: random, grid, coarse-to-fine, TPE, median pruning, a journal",
+        "martlet search", by: "SearchTests/parzenEstimatorsBeatRandomSearch",
+        "SearchTests/medianPruningEndsTheWorse", "SearchTests/aResumedSearchGoesOnAsItWouldHave"),
+      Feature(
+        "Event files for TensorBoard", "EventLog",
+        by: "EventTests/eventsAreTheBytesThatTensorBoardHasRead"),
+      Feature(
+        "A report of a run as one HTML file", "HTMLReport",
+        by: "EventTests/aRunLeavesEventsCheckpointsAndAReport"),
+      Feature(
+        "Ctrl-C and SIGTERM save; kills leave a whole checkpoint", "martlet train --resume",
+        by: "Tests/cli/run.sh: 130", "Tests/cli/kill_checkpoints.sh: checkpoint"),
+    ]),
+]
