@@ -173,6 +173,7 @@ private struct ScheduleEmitter {
     switch schedule.buffers[buffer].storage {
     case .bound(let number): return "(char *)io[\(number)]"
     case .arena(let offset): return offset == 0 ? "arena" : "(arena + \(offset))"
+    case .part(let base, let offset): return "(\(try pointer(base)) + \(offset))"
     case .step(let base, let stride, let loop):
       guard schedule.loops.indices.contains(loop) else {
         throw CodegenError(kernel: schedule.name, "no loop \(loop)")
@@ -218,7 +219,24 @@ private struct ScheduleEmitter {
         body += "  }\n"
         if options.observesSteps { body += "  mt_observe(cx, \(number), 0);\n" }
         continue
-      default: break
+      case .leave(let loop, let condition):
+        guard schedule.loops.indices.contains(loop) else {
+          throw CodegenError(kernel: schedule.name, "no loop \(loop)")
+        }
+        let test = "!*(const unsigned char *)(\(try pointer(condition)))"
+        let note = options.observesSteps ? "{ mt_observe(cx, \(number), 0); break; }" : "break;"
+        body += "  if (\(test)) \(note)\n"
+        continue
+      case .branch(let condition):
+        body += "  if (*(const unsigned char *)(\(try pointer(condition)))) {\n"
+        continue
+      case .otherwise:
+        body += "  } else {\n"
+        continue
+      case .endBranch:
+        body += "  }\n"
+        continue
+      case .launch, .call, .foreign: break
       }
       if options.observesSteps { body += "  mt_observe(cx, \(number), 0);\n" }
       defer { if options.observesSteps { body += "  mt_observe(cx, \(number), 1);\n" } }
@@ -230,7 +248,7 @@ private struct ScheduleEmitter {
           symbol, arguments, epilogue, takesEpilogue: takesEpilogue, number: number)
       case .foreign(let kernel, let buffers, let units):
         body += try foreignText(kernel, buffers, units, grain: step.grain, number: number)
-      case .begin, .end: break
+      default: break
       }
     }
     var text = "void \(options.entry)(struct mt_context *cx, void *const *io, char *arena) {\n"
@@ -339,7 +357,7 @@ extension Schedule.Step {
     case .launch(let launches): launches
     case .call(_, _, let epilogue, _): epilogue.map { [$0] } ?? []
     case .foreign: []
-    case .begin, .end: []
+    default: []
     }
   }
 }

@@ -159,6 +159,7 @@ public final class Program: Sendable {
             switch b.storage {
             case .bound(let slot): "io[\(slot)]"
             case .arena(let offset): "arena+\(offset)"
+            case .part(let base, let offset): "b\(base) + \(offset)"
             case .step(let base, let stride, let loop): "b\(base) + i\(loop) · \(stride)"
             case .alternating(let even, let odd, let loop): "i\(loop) odd ? b\(odd) : b\(even)"
             case .carried(let first, let next, let loop):

@@ -48,7 +48,12 @@ final class StepCheck {
       iterations[loop] += 1
       hasEnded[loop] = true
       return
-    default: break
+    case .leave(let loop, _):
+      // The end counts the iteration, which has not run.
+      iterations[loop] -= 1
+      return
+    case .launch, .call, .foreign: break
+    default: return
     }
     if isDone {
       if firstNonFinite == nil { findNonFinite(step, index) }
@@ -67,6 +72,7 @@ final class StepCheck {
     switch schedule.buffers[buffer].storage {
     case .bound(let slot): return io.indices.contains(slot) ? io[slot] : nil
     case .arena(let offset): return arena.map { $0 + offset }
+    case .part(let base, let offset): return address(base, iterations).map { $0 + offset }
     case .step(let base, let stride, let loop):
       let info = schedule.loops[loop]
       let place = info.isReversed ? info.count - 1 - iterations[loop] : iterations[loop]

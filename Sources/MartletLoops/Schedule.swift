@@ -10,6 +10,8 @@ package struct Schedule: Sendable {
     case bound(Int)
     /// At an offset of the arena, once planned.
     case arena(offset: Int)
+    /// Bytes of another buffer from `offset` on.
+    case part(of: Int, offset: Int)
     /// In a loop: the part of another buffer that belongs to the iteration.
     case step(of: Int, stride: Int, loop: Int)
     /// In a loop: one buffer in even iterations, the other in odd ones.
@@ -75,12 +77,18 @@ package struct Schedule: Sendable {
     /// of the first and the last step that names a buffer.
     case begin(loop: Int)
     case end(loop: Int)
+    /// Leaves the loop unless the bool in a buffer holds.
+    case leave(loop: Int, unless: Int)
+    /// A region that runs if the bool in a buffer holds; behind `otherwise` if it does not.
+    case branch(condition: Int)
+    case otherwise
+    case endBranch
 
     /// False for the marks of a region.
     package var isKernel: Bool {
       switch self {
       case .launch, .call, .foreign: true
-      case .begin, .end: false
+      default: false
       }
     }
   }

@@ -43,6 +43,8 @@ private struct LoopParts {
   let isRead: [Bool]
   /// Results that are no results of the loop any more.
   var replaced: [Int: Value] = [:]
+  /// Results that equal another one.
+  var merged: [Int: Int] = [:]
 
   init(_ scan: Scan, _ body: Graph, _ node: Node, _ uses: [Int], _ rewriter: GraphRewriter) {
     self.scan = scan
@@ -57,6 +59,7 @@ private struct LoopParts {
 
   mutating func simplify(_ rewriter: inout GraphRewriter) -> [Value] {
     dropUnread()
+    mergeOutputs()
     keptCarriesBecomeConstants()
     takeLiteralsAndViews(&rewriter)
     mergeOperands()
@@ -67,8 +70,10 @@ private struct LoopParts {
     var values = [Value](repeating: made.first ?? Value(0), count: node.resultCount)
     for (index, result) in results.enumerated() { values[result] = made[index] }
     for (result, value) in replaced { values[result] = value }
+    for (result, first) in merged { values[result] = values[first] }
     // Unread results of dropped carries and outputs get any value of the right type, if they must.
-    for index in values.indices where replaced[index] == nil && !results.contains(index) {
+    for index in values.indices
+    where replaced[index] == nil && merged[index] == nil && !results.contains(index) {
       values[index] = made.first ?? Value(0)
     }
     return values
@@ -80,6 +85,23 @@ private struct LoopParts {
       return index < scan.carries
         ? type : TensorType(type.dtype, Shape([scan.length] + type.shape.dimensions))
     }
+  }
+
+  /// Outputs that stack one value are one.
+  private mutating func mergeOutputs() {
+    var seen: [Value: Int] = [:]
+    var kept: [Int] = []
+    for index in body.outputs.indices {
+      let value = body.outputs[index].value
+      if index >= scan.carries, let first = seen[value] {
+        merged[results[index]] = results[first]
+      } else {
+        if index >= scan.carries { seen[value] = index }
+        kept.append(index)
+      }
+    }
+    body.outputs = kept.map { body.outputs[$0] }
+    results = kept.map { results[$0] }
   }
 
   /// A carry that no step changes is a constant, and its last value the first.
@@ -146,19 +168,19 @@ private struct LoopParts {
   /// Equal sequences and equal constants are one.
   private mutating func mergeOperands() {
     var seen: [Value: Value] = [:]
-    var merged: [Value: Value] = [:]
+    var equal: [Value: Value] = [:]
     for index in (scan.carries..<operands.count) {
       if index == firstConstant { seen = [:] }
       let parameter = body.parameters[index].value
       if let first = seen[operands[index]] {
-        merged[parameter] = first
+        equal[parameter] = first
       } else {
         seen[operands[index]] = parameter
       }
     }
-    guard !merged.isEmpty else { return }
+    guard !equal.isEmpty else { return }
     var rewriter = GraphRewriter(body)
-    for (old, new) in merged { if let value = rewriter[new] { rewriter.replace(old, with: value) } }
+    for (old, new) in equal { if let value = rewriter[new] { rewriter.replace(old, with: value) } }
     for node in body.nodes { rewriter.copy(node) }
     body = rewriter.finish()
   }

@@ -96,6 +96,7 @@ package struct Lowering {
     findStateReaders()
     let finals = bindOutputs()
     for index in plan.groups.indices { try lowerGroup(index) }
+    readWholes()
     order(finals: finals, choosesOrder: choosesOrder)
     out.schedule.boundCount = out.schedule.buffers.reduce(0) {
       if case .bound(let slot) = $1.storage { return max($0, slot + 1) } else { return $0 }
@@ -181,7 +182,7 @@ package struct Lowering {
           case .table(let table): arguments.append(.table(table))
           case .integer(let n): arguments.append(.integer(n))
           case .operand(let n):
-            let b = dense(node.operands[n])
+            let b = contiguous(node.operands[n])
             reads.append(b)
             arguments.append(.buffer(b))
           case .result(let n):

@@ -122,8 +122,12 @@ extension Lowering {
   }
 
   mutating func side(_ operand: Value, _ groups: [[Int]]) -> (buffer: Int, strides: [Int]) {
-    if let found = plan.views.strides(of: operand, graph, groups: groups), found.offset == 0 {
-      return (buffer(of: found.source), found.strides)
+    if let found = plan.views.strides(of: operand, graph, groups: groups), found.offset >= 0 {
+      return (
+        found.offset == 0
+          ? buffer(of: found.source)
+          : part(of: found.source, offset: found.offset, graph.type(operand)), found.strides
+      )
     }
     let shape = graph.type(operand).shape
     // A dense copy of the operand itself may still interleave the groups; copy it in their order.
@@ -149,6 +153,38 @@ extension Lowering {
     pendingCopies.append(copyStep(from, map, to: target, type.dtype))
     let sizes = groups.map { $0.reduce(1) { $0 * shape[$1] } }
     return (target, [sizes[1] * sizes[2], sizes[2], 1])
+  }
+
+  /// A buffer in which a value's elements lie one behind the other, perhaps a part of another one.
+  mutating func contiguous(_ value: Value) -> Int {
+    let source = plan.views[value, graph]
+    let map = source.map.collapsed
+    guard !source.isIdentity, map.dims.count == 1, map.strides == [1], map.offset >= 0 else {
+      return dense(value)
+    }
+    return part(of: source.value, offset: map.offset, graph.type(value))
+  }
+
+  /// What lies behind an element of a value's buffer.
+  mutating func part(of source: Value, offset: Int, _ type: TensorType) -> Int {
+    let base = buffer(of: source)
+    return addBuffer(
+      type.byteCount, type.dtype, .part(of: base, offset: offset * type.dtype.byteCount),
+      name(source))
+  }
+
+  /// Whoever reads a part keeps the whole alive.
+  mutating func readWholes() {
+    for unit in steps.indices {
+      for index in steps[unit].indices {
+        var next = steps[unit][index].reads
+        while let buffer = next.popLast() {
+          guard case .part(let base, _) = out.schedule.buffers[buffer].storage else { continue }
+          steps[unit][index].reads.append(base)
+          next.append(base)
+        }
+      }
+    }
   }
 
   /// A buffer that holds the value's elements in row-major order; views are copied once.

@@ -1,4 +1,4 @@
-// Loops: the schedule of the body between two marks, over buffers that move with the iteration.
+// Loops and branches: the schedule of the body between two marks, over buffers that move with the iteration.
 //
 //     begin loop 0 (64 times)
 //       dot, tanh      reads  io[0] + i · 128      the step of x
@@ -22,7 +22,99 @@ extension Lowering {
     case .scan(let length, let carries, let scanned, let isReversed):
       return try lowerScan(
         node, comment, Schedule.Loop(count: length, isReversed: isReversed), carries, scanned)
+    case .whileLoop(let maximum, let carries):
+      return try lowerWhile(node, comment, maximum, carries)
+    case .conditional:
+      return try lowerConditional(node, comment)
     }
+  }
+
+  private mutating func lowerConditional(
+    _ node: Node, _ comment: String
+  ) throws(CompileError) -> [Schedule.Step] {
+    var inputs: [Int] = []
+    for operand in node.operands { inputs.append(contiguous(operand)) }
+    let results = node.results.map { buffer(.value($0)) }
+    var steps = [
+      Schedule.Step(
+        work: .branch(condition: inputs[0]), writes: results, reads: inputs, comment: comment)
+    ]
+    for (index, body) in node.regions.enumerated() {
+      guard let lowered = try lowersBody?(body) else { continue }
+      if index > 0 {
+        steps.append(Schedule.Step(work: .otherwise, writes: [], reads: [], comment: ""))
+      }
+      // A result may have several places in one body, never in both at once.
+      steps += splice(lowered, parameters: Array(inputs.dropFirst()), results: results, times: 1)
+    }
+    steps.append(
+      Schedule.Step(work: .endBranch, writes: [], reads: inputs + results, comment: ""))
+    return steps
+  }
+
+  private mutating func lowerWhile(
+    _ node: Node, _ comment: String, _ maximum: Int, _ carries: Int
+  ) throws(CompileError) -> [Schedule.Step] {
+    guard let lowersBody, node.regions.count == 2 else {
+      throw internalError("a loop without bodies", node)
+    }
+    let loop = out.schedule.loops.count
+    out.schedule.loops.append(Schedule.Loop(count: maximum, isReversed: false))
+    var inputs: [Int] = []
+    for operand in node.operands { inputs.append(contiguous(operand)) }
+    var kept: [Int] = []
+    var parameters = inputs
+    var places: [Int] = []
+    for index in 0..<carries {
+      let type = graph.type(node.results[index])
+      let place = alternating(type, name(node.results[index]), loop, &kept)
+      places.append(place)
+      parameters[index] = addBuffer(
+        type.byteCount, type.dtype, .carried(first: inputs[index], next: place, loop: loop),
+        name(node.results[index]))
+    }
+    let holds = addBuffer(1, .bool, .arena(offset: 0), "condition")
+    var steps = splice(
+      try lowersBody(node.regions[0]), parameters: parameters, results: [holds], times: 1)
+    steps.append(
+      Schedule.Step(
+        work: .leave(loop: loop, unless: holds), writes: [], reads: [holds], comment: ""))
+    steps += splice(
+      try lowersBody(node.regions[1]), parameters: parameters, results: places, times: 1)
+    let front = hoistInvariants(&steps, Array(inputs[carries...]), iterations: maximum)
+    steps.insert(
+      Schedule.Step(
+        work: .begin(loop: loop), writes: kept, reads: inputs,
+        comment: "\(comment): at most \(maximum) iterations"), at: 0)
+    kept += front.writes
+    steps.append(
+      Schedule.Step(work: .end(loop: loop), writes: [], reads: inputs + kept, comment: ""))
+    steps.insert(contentsOf: front.steps, at: 0)
+    for index in 0..<carries where stored.contains(node.results[index]) {
+      steps.append(lastCarry(parameters[index], node.results[index], inputs + kept))
+    }
+    return steps
+  }
+
+  /// Two buffers that iterations write in turns.
+  private mutating func alternating(
+    _ type: TensorType, _ label: String, _ loop: Int, _ kept: inout [Int]
+  ) -> Int {
+    let even = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), label)
+    let odd = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), label)
+    kept += [even, odd]
+    return addBuffer(type.byteCount, type.dtype, .alternating(even, odd, loop: loop), label)
+  }
+
+  /// Behind a loop: what it carried last, as a value of the graph.
+  private mutating func lastCarry(
+    _ carried: Int, _ value: Value, _ alive: [Int]
+  ) -> Schedule.Step {
+    let type = graph.type(value)
+    var copy = copyStep(carried, .identity([type.count]), to: buffer(.value(value)), type.dtype)
+    copy.reads += alive
+    copy.comment = "last \(name(value)) of the loop"
+    return copy
   }
 
   private mutating func lowerScan(
@@ -34,7 +126,7 @@ extension Lowering {
     let loop = out.schedule.loops.count
     out.schedule.loops.append(info)
     var inputs: [Int] = []
-    for operand in node.operands { inputs.append(dense(operand)) }
+    for operand in node.operands { inputs.append(contiguous(operand)) }
     // What lives from iteration to iteration.
     var kept: [Int] = []
     var places: [Value: Int] = [:]
@@ -56,12 +148,7 @@ extension Lowering {
       if let stacked = places[next] {
         place = stacked
       } else {
-        let label = name(node.results[index])
-        let even = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), label)
-        let odd = addBuffer(type.byteCount, type.dtype, .arena(offset: 0), label)
-        kept += [even, odd]
-        place = addBuffer(
-          type.byteCount, type.dtype, .alternating(even, odd, loop: loop), label)
+        place = alternating(type, name(node.results[index]), loop, &kept)
         places[next] = place
         results.append(next)
       }
@@ -84,15 +171,19 @@ extension Lowering {
     var steps = splice(
       lowered, parameters: parameters, results: results.compactMap { places[$0] },
       times: info.count)
+    let front = hoistInvariants(
+      &steps, Array(inputs[(carries + scanned)...]), iterations: info.count)
+    kept += front.writes
     steps.insert(
       Schedule.Step(
-        work: .begin(loop: loop), writes: kept, reads: inputs,
+        work: .begin(loop: loop), writes: kept.filter { !front.writes.contains($0) }, reads: inputs,
         comment: "\(comment): \(info.count) iterations\(info.isReversed ? ", backwards" : "")"),
       at: 0)
     steps.append(
       Schedule.Step(work: .end(loop: loop), writes: [], reads: inputs + kept, comment: ""))
 
     // Behind the loop: last carries, and stacks that equal an earlier one.
+    steps.insert(contentsOf: front.steps, at: 0)
     var seen: [Value: Int] = [:]
     for (index, output) in outputs.enumerated().dropFirst(carries) {
       let stack = buffer(.value(node.results[index]))
@@ -104,13 +195,7 @@ extension Lowering {
       }
     }
     for index in 0..<carries where stored.contains(node.results[index]) {
-      let type = graph.type(node.results[index])
-      var copy = copyStep(
-        carriedIn[index], .identity([type.count]), to: buffer(.value(node.results[index])),
-        type.dtype)
-      copy.reads += inputs + kept
-      copy.comment = "last \(name(node.results[index])) of the loop"
-      steps.append(copy)
+      steps.append(lastCarry(carriedIn[index], node.results[index], inputs + kept))
     }
     return steps
   }
@@ -146,6 +231,7 @@ extension Lowering {
         if let array = constants[slot] { out.constants.append((nextSlot, array)) }
         nextSlot += 1
       case .arena: storage = .arena(offset: 0)
+      case .part(let base, let offset): storage = .part(of: map[base], offset: offset)
       case .step(let base, let stride, let loop):
         storage = .step(of: map[base], stride: stride, loop: loop + loops)
       case .alternating(let even, let odd, let loop):
@@ -179,6 +265,10 @@ extension Lowering {
         step.work = .foreign(kernel, buffers: buffers.map { map[$0] }, units: units)
       case .begin(let loop): step.work = .begin(loop: loop + loops)
       case .end(let loop): step.work = .end(loop: loop + loops)
+      case .leave(let loop, let condition):
+        step.work = .leave(loop: loop + loops, unless: map[condition])
+      case .branch(let condition): step.work = .branch(condition: map[condition])
+      case .otherwise, .endBranch: break
       }
       step.writes = step.writes.map { map[$0] }
       step.reads = step.reads.map { map[$0] }

@@ -93,6 +93,10 @@ package struct Simplify: Pass {
       else { return nil }
       return g.emit(Multiply(), [node.operands[0], factor], node.location).map { [$0] }
     },
+    // pad x + pad y + …, zeros around parts side by side → concatenate x, y, …
+    Rule("sum-of-pads", on: Add.self) { node, g in
+      sideBySide(node, &g).map { [$0] }
+    },
     // power(x, 2) → x * x,  power(x, 1) → x
     Rule("small-power", on: Power.self) { node, g in
       guard node.op is Power, node.type.dtype.isFloatingPoint else { return nil }
@@ -132,4 +136,42 @@ package struct Simplify: Pass {
       return [node.operands[0]]
     },
   ]
+}
+
+/// A sum of parts that lie side by side along one axis, each in zeros: what the gradient of a value
+/// that is read in slices is. Nil for anything else.
+private func sideBySide(_ node: Match, _ g: inout RewriteContext) -> Value? {
+  struct Part {
+    var value: Value
+    var low: [Int]
+    var high: [Int]
+  }
+  var parts: [Part] = []
+  var stack = node.operands
+  while let value = stack.popLast() {
+    guard parts.count + stack.count < 16, let (op, operands) = g.definition(value) else {
+      return nil
+    }
+    if op is Add {
+      stack += operands
+    } else if let pad = op as? Pad, g.isSplat(operands[1], 0),
+      pad.interior.allSatisfy({ $0 == 0 }), (pad.low + pad.high).allSatisfy({ $0 >= 0 })
+    {
+      parts.append(Part(value: operands[0], low: pad.low, high: pad.high))
+    } else {
+      return nil
+    }
+  }
+  let axes = node.type.shape.dimensions.indices.filter { axis in
+    parts.contains { $0.low[axis] > 0 || $0.high[axis] > 0 }
+  }
+  guard let axis = axes.first, axes.count == 1 else { return nil }
+  parts.sort { $0.low[axis] < $1.low[axis] }
+  var end = 0
+  for part in parts {
+    guard part.low[axis] == end else { return nil }
+    end += g.type(part.value).shape[axis]
+  }
+  guard end == node.type.shape[axis] else { return nil }
+  return g.emit(Concatenate(axis: axis), parts.map(\.value), node.location)
 }

@@ -211,6 +211,71 @@ private func expectClose(_ a: [HostArray], _ b: [HostArray], ulp: Double = 64, _
     #expect(try f(zeros).doubles == first)
   }
 
+  // MARK: while, conditional
+
+  @Test func whileStopsInTime() throws {
+    // Newton's iteration for a root, until it stands still.
+    let f = try compile([TensorSpec([3]), TensorSpec([])], options: testOptions()) { v in
+      whileLoop(carrying: [onesLike(v[0]), v[1] * 0], atMost: 40) { carry in
+        (abs(carry[0] * carry[0] - v[0]) / v[0]).max() .> 1e-6
+      } _: { carry in
+        [(carry[0] + v[0] / carry[0]) * 0.5, carry[1] + 1]
+      }
+    }
+    let one = try NDArray([Float(0)], shape: [])
+    let found = try f.run([try NDArray([Float(2), 9, 100]), one])
+    for (x, y) in zip(found[0].doubles, [1.414213562, 3, 10]) { #expect(abs(x - y) < 1e-5) }
+    #expect((6...9).contains(found[1].doubles[0]))
+    // From where it starts no step is taken, and never more than 40.
+    #expect(try f.run([try NDArray([Float(1), 1, 1]), one])[1].doubles == [0])
+    #expect(try f.run([try NDArray([Float(2), .nan, 1]), one])[1].doubles[0] <= 40)
+  }
+
+  @Test func conditionalRunsOneSide() throws {
+    let types = [TensorType(.bool, []), TensorType(.float64, [3]), TensorType(.float64, [3])]
+    func derivatives(_ x: [Tensor], _ y: Tensor) -> [Tensor] {
+      let first = gradients(of: (y * y).sum(), wrt: Array(x[1...]))
+      return [y] + first + gradients(of: (first[0] * first[1]).sum(), wrt: Array(x[1...]))
+    }
+    let branch = try TracedFunction(types) { x in
+      derivatives(
+        x, conditional(x[0], then: { [tanh(x[1]) * x[2]] }, else: { [x[2] * x[2] * x[2]] })[0])
+    }
+    for holds in [true, false] {
+      let chosen = try TracedFunction(types) { x in
+        derivatives(x, holds ? tanh(x[1]) * x[2] : x[2] * x[2] * x[2])
+      }
+      var inputs = draw(types, "branches")
+      inputs[0] = HostArray(types[0], [holds ? 1.0 : 0])
+      let expected = try chosen(inputs)
+      expectClose(try branch(inputs), expected, "interpreted")
+      var checked = try testOptions(threads: 2)
+      checked.checks = true
+      for options in [try testOptions(), try testOptions(disable: ["fuse", "plan"]), checked] {
+        expectClose(try runCompiled(branch.graph, inputs, options: options), expected, "compiled")
+      }
+    }
+  }
+
+  /// A branch in a loop, a loop in a branch.
+  @Test func regionsNest() throws {
+    let types = [TensorType(.float64, [5, 3]), TensorType(.float64, [3])]
+    let f = try TracedFunction(types) { v in
+      let loop = scan(over: [v[0]], carrying: [v[1]]) { carry, x in
+        let next = conditional(
+          x[0].sum() .> 0, then: { [tanh(carry[0] + x[0])] },
+          else: {
+            scan(over: [v[0]], carrying: carry) { c, y in ([tanh(c[0] * y[0])], []) }.carry
+          })
+        return (next, next)
+      }
+      return loop.outputs + gradients(of: loop.carry[0].sum(), wrt: v)
+    }
+    let inputs = draw(types, "regions")
+    let expected = try f(inputs)
+    expectClose(try runCompiled(f.graph, inputs, options: testOptions()), expected, "compiled")
+  }
+
   // MARK: Mistakes
 
   private func message(_ types: [TensorType], _ body: ([Tensor]) -> [Tensor]) -> String {
@@ -239,8 +304,9 @@ private func expectClose(_ a: [HostArray], _ b: [HostArray], ulp: Double = 64, _
       message([x, TensorType(.float32, [5, 3])]) {
         scan(over: $0, carrying: []) { _, x in ([], x) }.outputs
       }.contains("equal leading axes"))
-    #expect(message([h]) { scan(over: [], carrying: $0) { c, _ in (c, []) }.carry }
-      .contains("no sequence"))
+    #expect(
+      message([h]) { scan(over: [], carrying: $0) { c, _ in (c, []) }.carry }
+        .contains("no sequence"))
     var leaked: Tensor?
     #expect(
       message([x]) {

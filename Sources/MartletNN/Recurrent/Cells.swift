@@ -10,9 +10,9 @@ import MartletOps
 public struct SimpleRNN: RecurrentLayer, RecurrentCell {
   /// What follows the sum.
   public enum Nonlinearity: Hashable, Sendable {
-    /// The hyperbolic tangent.
+    /// tanh
     case tanh
-    /// max(0, x).
+    /// max(0, ·)
     case relu
   }
   /// W: [I, H]

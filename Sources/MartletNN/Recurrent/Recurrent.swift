@@ -55,7 +55,7 @@ protocol RecurrentCell: RecurrentLayer {
 }
 
 extension RecurrentCell {
-  /// All steps of a sequence; see ``RecurrentLayer``.
+  /// The cell over a sequence: one product for the inputs of all steps, then a loop.
   public func run(
     _ x: Tensor, state: [Tensor]?, lengths: Tensor?, reversed: Bool
   ) -> RecurrentOutput {

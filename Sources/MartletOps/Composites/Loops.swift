@@ -124,3 +124,95 @@ public func scan(
     Array(results[..<initial.count]), Array(results[initial.count..<types.count])
   )
 }
+
+/// Runs `body` as long as `condition` holds of the carried values, `maximum` times at most.
+///
+/// `condition` returns one bool scalar, `body` the next carried values, of equal types. The result is
+/// the last carried values. Tensors of the closures around are constants of the loop. There is no
+/// gradient through it: how often the body runs is not known before. A `scan` of `maximum` steps
+/// whose finished steps keep their carry (`select`) has one.
+public func whileLoop(
+  carrying initial: [Tensor], atMost maximum: Int, file: StaticString = #fileID, line: UInt = #line,
+  while condition: (_ carry: [Tensor]) -> Tensor, _ body: (_ carry: [Tensor]) -> [Tensor]
+) -> [Tensor] {
+  guard !initial.isEmpty else { return [] }
+  let trace = innermost(initial)
+  let place = trace.location(file, line)
+  guard
+    let made = bodies(
+      trace, initial.map(\.type), "while", at: place,
+      { $0 == 0 ? [condition($1)] : body($1) })
+  else { return initial.map(\.poisoned) }
+  let results = trace.record(
+    While(maximum: maximum, carries: initial.count), initial + made.captures, regions: made.graphs,
+    at: place)
+  return results.count == initial.count ? results : initial.map(\.poisoned)
+}
+
+/// One of two closures, as a bool scalar says; only the chosen one runs.
+///
+/// Both return tensors of the same types. Tensors of the closures around are what both take.
+/// Gradient: the same choice between the gradients of the two; the chosen one runs again for it.
+/// `select` chooses element by element and computes both sides.
+public func conditional(
+  _ predicate: Tensor, file: StaticString = #fileID, line: UInt = #line,
+  then: () -> [Tensor], else other: () -> [Tensor]
+) -> [Tensor] {
+  let trace = predicate.trace
+  let place = trace.location(file, line)
+  guard
+    let made = bodies(
+      trace, [], "conditional", at: place, { index, _ in index == 0 ? then() : other() })
+  else { return [predicate.poisoned] }
+  return trace.record(
+    Conditional(), [predicate] + made.captures, regions: made.graphs, at: place)
+}
+
+/// The two body graphs of an operation over the same parameters: given ones, then whatever one of
+/// them captures. Nil after an error was reported.
+private func bodies(
+  _ trace: Trace, _ types: [TensorType], _ op: String, at place: SourceLocation,
+  _ body: (_ index: Int, _ parameters: [Tensor]) -> [Tensor]
+) -> (graphs: [Graph], captures: [Tensor])? {
+  var graphs: [Graph] = []
+  var captured: [[Tensor]] = []
+  for index in 0..<2 {
+    let inner = Trace(bodyOf: trace, name: "body")
+    let carry = types.enumerated().map { inner.argument($1, name: "carry\($0)") }
+    let returned = Trace.$current.withValue(inner) { body(index, carry) }
+    let values = returned.compactMap { inner.local($0)?.value }
+    captured.append(inner.captures)
+    var graph = inner.graph
+    inner.endBody()
+    guard values.count == returned.count, !values.isEmpty else {
+      if returned.allSatisfy({ $0.value != nil }) {
+        trace.report(
+          CompileError(
+            .foreignTensor, operation: op,
+            values.isEmpty ? "a body returns nothing" : "a body returns a tensor of another trace",
+            at: place))
+      }
+      return nil
+    }
+    for value in values { graph.addOutput(value) }
+    graphs.append(graph)
+  }
+  // Every body takes the captures of all, in one order.
+  var all: [Tensor] = []
+  for tensor in captured.flatMap({ $0 }) where !all.contains(where: { $0.value == tensor.value }) {
+    all.append(tensor)
+  }
+  for index in graphs.indices {
+    let own = captured[index]
+    let parameters = Array(graphs[index].parameters[types.count...])
+    graphs[index].parameters.removeSubrange(types.count...)
+    for (number, tensor) in all.enumerated() {
+      if let place = own.firstIndex(where: { $0.value == tensor.value }) {
+        graphs[index].parameters.append(parameters[place])
+      } else {
+        graphs[index].addParameter(tensor.type, name: "other\(number)")
+      }
+    }
+  }
+  return (graphs, all)
+}

@@ -4,7 +4,12 @@ import MartletIR
 
 /// Records the nodes of `body`, applied to `operands`, and returns its results.
 package func inline(_ body: Graph, _ operands: [Tensor]) -> [Tensor] {
-  guard let trace = operands.first?.trace else { return [] }
+  guard let first = operands.first else { return [] }
+  return inline(body, operands, in: first.trace)
+}
+
+/// The same into a given trace.
+package func inline(_ body: Graph, _ operands: [Tensor], in trace: Trace) -> [Tensor] {
   var map = [Tensor?](repeating: nil, count: body.values.count)
   for (parameter, operand) in zip(body.parameters, operands) { map[parameter.value.id] = operand }
   for node in body.nodes {

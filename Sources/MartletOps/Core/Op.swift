@@ -78,6 +78,10 @@ package enum Lowering: Sendable {
 package enum RegionForm: Hashable, Sendable {
   /// Region 0 for each of `length` steps. Operands: carries, scanned inputs, constants.
   case scan(length: Int, carries: Int, scanned: Int, isReversed: Bool)
+  /// Region 1 as long as region 0 gives true. Operands: carries, constants.
+  case whileLoop(maximum: Int, carries: Int)
+  /// Region 0 where operand 0 is true, else region 1; both over the other operands.
+  case conditional
 }
 
 /// A contraction that the runtime knows.

@@ -34,7 +34,7 @@ package enum Registry {
     // Random
     RandomBits.self, RandomUniform.self, RandomNormal.self,
     // Control flow
-    Call.self, Scan.self,
+    Call.self, Scan.self, While.self, Conditional.self,
   ]
 
   /// The operations as the parser of IR text wants them: `Graph(parsing: text, ops: Registry.table)`.
