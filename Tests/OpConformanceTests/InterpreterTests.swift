@@ -124,6 +124,23 @@ import Testing
     #expect(results[6] == [1, 0, 1, 0, 0, 1])
   }
 
+  @Test func questionsAboutSingleElements() throws {
+    let floats = TensorType(.float32, [5]), integers = TensorType(.int32, [5])
+    let f = try TracedFunction([floats, integers]) { x in
+      x.flatMap { [isNaN($0), isInf($0), isFinite($0)] }
+    }
+    let values = [Double.nan, .infinity, -.infinity, 3.4e38, -0.0]
+    let results = try f([
+      HostArray(floats, values), HostArray(integers, [0.0, 1, -1, 2_147_483_647, -2_147_483_648]),
+    ]).map(\.integers)
+    #expect(results[0] == [1, 0, 0, 0, 0])
+    #expect(results[1] == [0, 1, 1, 0, 0])
+    #expect(results[2] == [0, 0, 0, 1, 1])
+    #expect(results[3] == [0, 0, 0, 0, 0])
+    #expect(results[4] == [0, 0, 0, 0, 0])
+    #expect(results[5] == [1, 1, 1, 1, 1])
+  }
+
   @Test func operatorsTakeLiteralsOnBothSides() throws {
     let type = TensorType(.float64, [2])
     let f = try TracedFunction([type]) { x in
