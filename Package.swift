@@ -1,7 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// Modules stand in floors: a target may depend only on targets above it in this list.
+// Modules stand in floors: a target may depend only on targets above it in this list. Each names all
+// that it imports: SwiftPM builds a module again only when one that it names has changed.
 let package = Package(
   name: "Martlet",
   platforms: [.macOS(.v15)],
@@ -24,16 +25,30 @@ let package = Package(
     .target(name: "MartletIR"),
     .target(name: "MartletLoops", dependencies: ["MartletIR"]),
     .target(name: "MartletOps", dependencies: ["MartletIR", "MartletLoops"]),
-    .target(name: "MartletPasses", dependencies: ["MartletOps"]),
-    .target(name: "MartletCodegen", dependencies: ["MartletLoops"]),
-    .target(name: "MartletJIT", dependencies: ["CTinyCC", "CMartletRuntime", "MartletCodegen"]),
+    .target(name: "MartletPasses", dependencies: ["MartletIR", "MartletLoops", "MartletOps"]),
+    .target(name: "MartletCodegen", dependencies: ["MartletIR", "MartletLoops"]),
+    .target(
+      name: "MartletJIT",
+      dependencies: ["MartletLoops", "CTinyCC", "CMartletRuntime", "MartletCodegen"]),
     .target(name: "CMartletFiles"),
     .target(
       name: "MartletExecution",
-      dependencies: ["CMartletRuntime", "CMartletFiles", "MartletJIT", "MartletPasses"]),
-    .target(name: "MartletNN", dependencies: ["MartletExecution"]),
-    .target(name: "MartletTraining", dependencies: ["MartletNN"]),
-    .target(name: "Martlet", dependencies: ["MartletTraining"]),
+      dependencies: [
+        "MartletIR", "MartletLoops", "MartletOps", "MartletCodegen", "CMartletRuntime",
+        "CMartletFiles", "MartletJIT", "MartletPasses",
+      ]),
+    .target(
+      name: "MartletNN",
+      dependencies: ["MartletIR", "MartletOps", "MartletPasses", "MartletExecution"]),
+    .target(
+      name: "MartletTraining",
+      dependencies: ["MartletIR", "MartletOps", "MartletExecution", "MartletNN"]),
+    .target(
+      name: "Martlet",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletNN",
+        "MartletTraining",
+      ]),
 
     // Data sets and images: the only part that links zlib, libpng and libjpeg.
     .systemLibrary(
@@ -46,11 +61,13 @@ let package = Package(
     .target(
       name: "MartletData",
       dependencies: [
+        "MartletIR", "MartletExecution",
         "MartletTraining", "CMartletDigits", "CMartletClassics", "CJPEG", "CPNG", "CZlib",
       ]),
     .target(
       name: "MartletRecipes",
       dependencies: [
+        "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
         "MartletData", .product(name: "Yams", package: "Yams"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
@@ -60,6 +77,7 @@ let package = Package(
     .executableTarget(
       name: "MartletCLI",
       dependencies: [
+        "MartletExecution", "MartletTraining",
         "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
         "MartletRecipes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -75,32 +93,66 @@ let package = Package(
 
     // Ten training steps for Benchmarks/compare/compare.py to repeat; no product.
     .executableTarget(
-      name: "MartletCompare", dependencies: ["Martlet", "MartletData"], path: "Benchmarks/compare",
+      name: "MartletCompare",
+      dependencies: ["MartletOps", "MartletPasses", "Martlet", "MartletData"],
+      path: "Benchmarks/compare",
       exclude: ["compare.py", "fashion.py", "functions.py", "recipes.py", "rules.py"]),
 
     .target(
-      name: "MartletTestSupport", dependencies: ["MartletNN"], path: "Tests/MartletTestSupport"),
+      name: "MartletTestSupport",
+      dependencies: ["MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletNN"],
+      path: "Tests/MartletTestSupport"),
     .testTarget(name: "IRTests", dependencies: ["MartletIR"]),
     .testTarget(name: "JITTests", dependencies: ["MartletJIT"]),
     .testTarget(
       name: "CodegenTests",
-      dependencies: ["CMartletRuntime", "MartletCodegen", "MartletJIT"],
+      dependencies: [
+        "MartletIR", "MartletLoops", "CMartletRuntime", "MartletCodegen", "MartletJIT",
+      ],
       exclude: ["Goldens"]),
     .testTarget(
-      name: "OpConformanceTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+      name: "OpConformanceTests",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletPasses", "MartletJIT", "MartletExecution",
+        "MartletTestSupport",
+      ], exclude: ["Fixtures"]),
     .testTarget(
-      name: "CompositeTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
+      name: "CompositeTests",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletTestSupport",
+      ], exclude: ["Fixtures"]),
     .testTarget(name: "FeatureTests", dependencies: ["MartletOps"]),
-    .testTarget(name: "PassTests", dependencies: ["MartletTestSupport"]),
-    .testTarget(name: "ExecutionTests", dependencies: ["MartletTestSupport"]),
-    .testTarget(name: "TrainingTests", dependencies: ["MartletTestSupport"], exclude: ["Fixtures"]),
-    .testTarget(name: "TrainerTests", dependencies: ["MartletTraining"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "PassTests",
+      dependencies: [
+        "MartletIR", "MartletLoops", "MartletOps", "MartletPasses", "MartletTestSupport",
+      ]),
+    .testTarget(
+      name: "ExecutionTests",
+      dependencies: [
+        "MartletIR", "MartletLoops", "MartletOps", "MartletPasses", "MartletJIT",
+        "MartletExecution", "MartletNN", "MartletTestSupport",
+      ]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletPasses", "MartletJIT", "MartletExecution", "MartletNN",
+        "MartletTestSupport",
+      ], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "TrainerTests",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
+      ], exclude: ["Fixtures"]),
     .testTarget(
       name: "DataTests",
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),
     .testTarget(
-      name: "RecipeTests", dependencies: ["MartletRecipes"], exclude: ["Fixtures"]),
+      name: "RecipeTests",
+      dependencies: [
+        "MartletExecution", "MartletNN", "MartletTraining", "MartletData", "MartletRecipes",
+      ], exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
