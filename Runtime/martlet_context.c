@@ -179,7 +179,6 @@ static void mt_sleep_for_job(mt_worker *w, unsigned seen) {
    * load keeps its place only where both are sequentially consistent, and an emulator (qemu-user 7)
    * gives AArch64's store-release and load-acquire no such order on x86: a lost wake-up there. */
   (void)atomic_exchange(&w->sleeping, 1);
-  atomic_thread_fence(memory_order_seq_cst);
   while (atomic_load(&w->posted) == seen && !w->nudged) pthread_cond_wait(&w->wake, &w->mutex);
   w->nudged = 0;
   atomic_store(&w->sleeping, 0);
