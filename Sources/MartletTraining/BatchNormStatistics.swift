@@ -34,7 +34,7 @@ extension Trainer {
       let order = BatchOrder(
         count: examples.count, batch: size, seed: seed, shuffles: false, dropsLast: false)
       let loader = BatchLoader(
-        examples, order, steps: 0..<order.perEpoch, threads: options.prefetchThreads, heldOut: true)
+        examples, order, steps: 0..<order.perEpoch, threads: options.loaderThreads, heldOut: true)
       var number = 0
       while let arrays = try loader.next() {
         let rows = order.size(of: number)

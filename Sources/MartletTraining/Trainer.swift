@@ -197,9 +197,9 @@ public final class Trainer {
         .input, "statistics every \(options.observesEvery) steps", at: "training",
         hint: "1 or more")
     }
-    guard (0...64).contains(options.prefetchThreads) else {
+    guard (0...64).contains(options.loaderThreads) else {
       throw RunError(
-        .input, "\(options.prefetchThreads) threads to make batches", at: "training",
+        .input, "\(options.loaderThreads) threads to make batches", at: "training",
         hint: "0 to 64; 1 or 2 are enough")
     }
     guard !options.dropsLast || training.count >= batch else {

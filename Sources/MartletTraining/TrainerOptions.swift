@@ -12,9 +12,10 @@ public struct TrainerOptions: Sendable {
   public var shuffles = true
   /// Whether a last batch that is not full is left out; otherwise it is a program of its own.
   public var dropsLast = false
-  /// Threads that make batches ahead of the steps; 0 makes each batch when it is due. The bits of a
-  /// run do not depend on it.
-  public var prefetchThreads = 1
+  /// Threads that make batches ahead of the steps; 0 makes each batch when it is due. Nil, the
+  /// default: one where the steps leave a core free, else none, because a thread more than there
+  /// are cores takes from the steps more than it gives. The bits of a run do not depend on it.
+  public var prefetchThreads: Int?
   /// Examples in a batch of an evaluation, which may be larger than in training.
   public var evaluationBatch = 128
   /// Whether metrics are computed on the training batches too, as they are trained on.
@@ -32,4 +33,8 @@ public struct TrainerOptions: Sendable {
   public init() throws(CompileError) { compile = try CompileOptions() }
   /// Options around those of the compiler.
   public init(compile: CompileOptions) { self.compile = compile }
+
+  var loaderThreads: Int {
+    prefetchThreads ?? (compile.threads < CompileOptions.availableThreads ? 1 : 0)
+  }
 }

@@ -29,7 +29,7 @@ extension Trainer {
     for callback in callbacks { try callback.begin(self) }
     let loader = BatchLoader(
       training, order, steps: position.step..<max(position.step, totalSteps),
-      threads: options.prefetchThreads)
+      threads: options.loaderThreads)
     var epochStart = nowMilliseconds()
     while position.step < totalSteps, stopReason == nil {
       if options.isInterrupted() {
