@@ -74,12 +74,20 @@ let package = Package(
       exclude: ["Events/tensorboard.proto"],
       resources: [.embedInCode("BuiltIn")]),
 
+    // What `martlet train` makes of texts and series: character models, classifiers, forecasts.
+    .target(
+      name: "MartletPrograms",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
+        "MartletData",
+      ]),
+
     .executableTarget(
       name: "MartletCLI",
       dependencies: [
         "MartletExecution", "MartletTraining",
         "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
-        "MartletRecipes",
+        "MartletRecipes", "MartletPrograms",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -96,7 +104,9 @@ let package = Package(
       name: "MartletCompare",
       dependencies: ["MartletOps", "MartletPasses", "Martlet", "MartletData"],
       path: "Benchmarks/compare",
-      exclude: ["compare.py", "fashion.py", "functions.py", "recipes.py", "rules.py"]),
+      exclude: [
+        "compare.py", "fashion.py", "functions.py", "recipes.py", "rules.py", "text.py",
+      ]),
 
     .target(
       name: "MartletTestSupport",
@@ -153,6 +163,12 @@ let package = Package(
       dependencies: [
         "MartletExecution", "MartletNN", "MartletTraining", "MartletData", "MartletRecipes",
       ], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "ProgramTests",
+      dependencies: [
+        "MartletIR", "MartletExecution", "MartletNN", "MartletTraining", "MartletData",
+        "MartletPrograms", "MartletTestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -12,6 +12,7 @@ struct Tool: ParsableCommand {
     version: toolVersion,
     subcommands: [
       TrainCommand.self, RecipesCommand.self, SearchCommand.self, PredictCommand.self,
+      SampleCommand.self,
       InspectCommand.self, SummaryCommand.self,
       DoctorCommand.self, BenchCommand.self,
     ])

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Martlet
 import MartletData
+import MartletPrograms
 import MartletRecipes
 
 extension OptimizerName: ExpressibleByArgument {}
@@ -18,7 +19,8 @@ struct TrainCommand: ParsableCommand {
       there and ends with the very weights of a run without the pause.
       """)
 
-  @Argument(help: "lenet5, mlp, a recipe's file, or the name of a built-in recipe.")
+  @Argument(
+    help: "lenet5, mlp, char-lm, a recipe's file, or the name of a built-in recipe.")
   var model: String
   @Option(help: ArgumentHelp("Passes over the training images.", valueName: "n"))
   var epochs: Int?
@@ -34,7 +36,8 @@ struct TrainCommand: ParsableCommand {
   var threads: Int?
   @Option(
     help: ArgumentHelp(
-      "mnist5k, digits, fashion-mnist, or a directory with IDX files.", valueName: "name|dir"))
+      "mnist5k, digits, fashion-mnist, or a directory with IDX files; for char-lm hamlet or a text.",
+      valueName: "name|dir"))
   var data: String?
   @Option(
     help: ArgumentHelp(
@@ -66,8 +69,13 @@ struct TrainCommand: ParsableCommand {
       "Of a recipe: a value for a path, such as optimizer.adam.beta1=0.8; may be repeated.",
       valueName: "path=value"))
   var overrides: [String] = []
+  @Option(help: "Of char-lm: lstm, gru or rnn.")
+  var cell: SequenceCell?
   @Flag(help: .hidden)
   var trial = false
+
+  private static let programs = ["char-lm"]
+  private var isProgram: Bool { TrainCommand.programs.contains(model) }
 
   private var isRecipe: Bool {
     model.hasSuffix(".yaml") || model.hasSuffix(".yml")
@@ -75,10 +83,19 @@ struct TrainCommand: ParsableCommand {
   }
 
   func validate() throws {
-    guard isRecipe || Architecture.names.contains(model) else {
+    guard isRecipe || isProgram || Architecture.names.contains(model) else {
       throw ValidationError(
-        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: " or ")), a "
-          + "recipe's file (.yaml), or one of `martlet recipes`")
+        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: " or ")), "
+          + "\(TrainCommand.programs.joined(separator: ", ")), a recipe's file (.yaml), or one of "
+          + "`martlet recipes`")
+    }
+    if cell != nil, model != "char-lm" { throw ValidationError("--cell is for char-lm") }
+    if isProgram,
+      optimizer != nil || validation != nil || checkpoints != nil || resume != nil
+        || checkpointEvery != nil
+    {
+      throw ValidationError(
+        "\(model) takes --epochs, --batch, --lr, --seed, --threads, --data and --output")
     }
     if let wrong = overrides.first(where: { Override($0) == nil }) {
       throw ValidationError("--set \(wrong): expected path=value")
@@ -124,6 +141,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     if isRecipe { return try trainRecipe() }
+    if isProgram { return try trainProgram() }
     let data = data ?? "mnist5k"
     // Before the work, not after it.
     let output = output ?? "\(model).martlet"
@@ -179,6 +197,16 @@ struct TrainCommand: ParsableCommand {
     if case .stopped(let reason) = history.outcome { Output.line("stopped: \(reason)") }
     Output.line("trained in \(fixed(history.seconds, 1)) s; the model is in \(output)")
     Output.line("test accuracy: \(fixed(accuracy * 100, 2)) %")
+  }
+
+  private func trainProgram() throws {
+    var options = try CompileOptions()
+    options.seed = seed ?? 0
+    if let threads { options.threads = threads }
+    try CharacterProgram.train(
+      ProgramOptions(
+        seed: seed ?? 0, epochs: epochs, batch: batch, learningRate: lr, data: data,
+        output: output ?? "\(model).martlet", cell: cell, compile: options))
   }
 
   /// The flags as values of the recipe.

@@ -153,6 +153,13 @@ package struct SavedModel: Sendable {
     let manifest = ModelManifest(
       name: architecture.name, inputShape: inputShape, mean: mean, deviation: deviation,
       classes: classes, layers: architecture.layers, notes: notes)
+    try write(model, manifest, to: path)
+  }
+
+  /// Writes a model's weights beside its description.
+  package static func write(
+    _ model: some Layer, _ manifest: ModelManifest, to path: String
+  ) throws {
     var weights: [NamedArray] = []
     for parameter in model.parameters {
       weights.append(NamedArray(parameter.path, try parameter.value()))
@@ -167,6 +174,16 @@ package struct SavedModel: Sendable {
     let weightsFile = FileSystem.join(path, ModelDirectory.weightsName)
     let architecture = try Architecture(manifest, file: file)
     let model = architecture.build()
+    try SavedModel.load(weights, into: model, file: weightsFile)
+    self.architecture = architecture
+    self.manifest = manifest
+    self.model = model
+  }
+
+  /// Gives a model its weights. Every parameter must be there, with its type, and nothing else.
+  package static func load(
+    _ weights: [NamedArray], into model: any Layer, file weightsFile: String
+  ) throws {
     var arrays: [ByteString: NDArray] = [:]
     for weight in weights { arrays[ByteString(weight.name)] = weight.array }
     for parameter in model.parameters {
@@ -188,8 +205,5 @@ package struct SavedModel: Sendable {
         .mismatch, "the weights hold something that the model has not", at: weightsFile,
         got: extra.text)
     }
-    self.architecture = architecture
-    self.manifest = manifest
-    self.model = model
   }
 }

@@ -56,6 +56,15 @@ let sections: [Section] = [
         "LSTM", "Bidirectional", "StackedRecurrent", by: "RecurrentTests/matchesPyTorch",
         "RecurrentTests/pyramidHalvesTheRate"),
       Feature(
+        "Decoding: greedy, temperature, top-k, nucleus, beam search", "TokenSampler", "BeamSearch",
+        "Hypothesis", by: "DecodingTests/wideBeamsFindWhatEnumerationFinds",
+        "DecodingTests/narrowBeamsKeepTheBest", "DecodingTests/drawsFollowTheProbabilities",
+        "DecodingTests/limitsAreThoseOfEnumeration"),
+      Feature(
+        "Character models: training, sampling, beam search", "martlet train char-lm",
+        "martlet sample",
+        by: "CharacterTests/learnsAndComesBack", "CharacterTests/refusesWhatItDoesNotKnow"),
+      Feature(
         "Learned slope, embedding", "PReLU", "Embedding",
         by: "LayerTests/embeddingsMoveOnlyWhereTheyWereRead"),
       Feature(

@@ -37,7 +37,7 @@ last() {
 
 # Wrong usage: 64.
 run 64 "no such command" "$tool" fly
-run 64 "no such model" "$tool" train lenet6 && says "no such model" "lenet5 or mlp"
+run 64 "no such model" "$tool" train lenet6 && says "no such model" "lenet5 or mlp, char-lm"
 run 64 "no such optimizer" "$tool" train mlp --optimizer adamw && says "optimizer" "adam"
 run 64 "batch of zero" "$tool" train mlp --batch 0
 run 64 "epochs that are no number" "$tool" train mlp --epochs many
@@ -111,6 +111,27 @@ cmp -s "$work/mlp/weights.safetensors" "$work/mlp2/weights.safetensors" && pass 
   || fail "weights depend on threads"
 run 0 "momentum, odd batch" "$tool" train lenet5 --epochs 1 --batch 300 --optimizer momentum \
   --output "$work/lenet5"
+
+# Character models: a text of one's own, draws that come again, what is refused.
+seq -s ' ' 1 1200 >"$work/count.txt"
+run 0 "char-lm" "$tool" train char-lm --cell gru --epochs 2 --data "$work/count.txt" --output "$work/text" \
+  && last "char-lm" '^bits per character: [0-9]+\.[0-9]{3} bits$'
+run 0 "sample" "$tool" sample "$work/text" --prompt "10 " --length 20 --seed 3 --top-k 5 --top-p 0.9
+cp "$work/out" "$work/drawn"
+run 0 "sample again" "$tool" sample "$work/text" --prompt "10 " --length 20 --seed 3 --top-k 5 --top-p 0.9
+cmp -s "$work/out" "$work/drawn" && pass || fail "the same seed draws another text"
+run 0 "beam" "$tool" sample "$work/text" --prompt 1 --length 5 --beam 3 && prints "beam" '^-[0-9.]+  ln p -'
+run 1 "unseen character" "$tool" sample "$work/text" --prompt "1x" && says "unseen character" '"x" (U+78)'
+run 1 "sample of a classifier" "$tool" sample "$work/mlp" && says "sample of a classifier" "char-lm"
+run 1 "sample of nothing" "$tool" sample "$work/none"
+run 64 "temperature below zero" "$tool" sample "$work/text" --temperature=-1
+run 64 "top-p of two" "$tool" sample "$work/text" --top-p 2
+run 64 "no such cell" "$tool" train char-lm --cell mgu && says "no such cell" "gru"
+run 64 "cell of an mlp" "$tool" train mlp --cell gru
+echo hello >"$work/short.txt"
+run 1 "short text" "$tool" train char-lm --data "$work/short.txt" --output "$work/m" \
+  && says "short text" "too short"
+run 1 "no text" "$tool" train char-lm --data "$work/none.txt" --output "$work/m"
 
 # Ctrl-C: the step ends, the model is saved, 130.
 "$tool" train mlp --epochs 1000 --output "$work/stopped" >"$work/out" 2>"$work/err" &
