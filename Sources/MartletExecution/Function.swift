@@ -53,11 +53,26 @@ public final class Function {
     session = try Session(program)
   }
 
+  /// Traces and compiles. A program with loops that does not fit its memory budget is traced again,
+  /// with loops that store less.
   package static func trace(
     _ specs: [TensorSpec], _ options: CompileOptions, _ isTraining: Bool, _ body: Body
   ) throws -> Program {
+    var hasLoops = false
+    do {
+      return try trace(specs, options, isTraining, checkpointsLoops: false, &hasLoops, body)
+    } catch let error as CompileError where error.code == .memoryBudget && hasLoops {
+      return try trace(specs, options, isTraining, checkpointsLoops: true, &hasLoops, body)
+    }
+  }
+
+  private static func trace(
+    _ specs: [TensorSpec], _ options: CompileOptions, _ isTraining: Bool, checkpointsLoops: Bool,
+    _ hasLoops: inout Bool, _ body: Body
+  ) throws -> Program {
     let start = nowMilliseconds()
     let trace = Trace(name: options.name, isTraining: isTraining)
+    trace.checkpointsLoops = checkpointsLoops
     defer { trace.release() }
     let inputs = specs.enumerated().map {
       trace.argument($1.type, name: $1.name ?? "input\($0)")
@@ -67,6 +82,7 @@ public final class Function {
     report.traceMilliseconds = nowMilliseconds() - start - trace.differentiateMilliseconds
     report.differentiateMilliseconds = trace.differentiateMilliseconds
     let taps = trace.taps.map { (name: $0.name, tensor: $0.value) }
+    hasLoops = trace.graph.nodes.contains { $0.op is Scan }
     return try Compiler.compile(trace, results: results + taps, options: options, report: report)
   }
 

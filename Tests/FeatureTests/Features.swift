@@ -130,7 +130,10 @@ let sections: [Section] = [
         by: "PlannerTests/aFactorOfEachChannelBecomesPartOfTheFilter"),
       Feature(
         "A bound on the arena by computing again", "memoryBudget",
-        by: "PlannerTests/orderSavesMemory"),
+        by: "MemoryBudgetTests/residualNetwork"),
+      Feature(
+        "Loops that store √T steps, asked for or under a budget", "scan(checkpointEvery:)",
+        by: "LoopCheckpointTests/storesTheRootOfTheSteps"),
       Feature(
         "Times of kernels", "Session.profile", by: "ObservationTests/profilesTimeEveryKernel"),
       Feature(

@@ -64,9 +64,17 @@ extension RecurrentCell {
       let (length, batch) = (x.shape[0], x.shape[1])
       let initial = state ?? zeroState(x, batch)
       guard let lengths else {
-        let made = scan(over: [project(x)], carrying: initial, reversed: reversed) { carry, step in
-          let next = advance(step[0], carry)
-          return (next, [next[0]])
+        let made = segmentedScan(
+          over: [x], carrying: initial, reversed: reversed, checkpointEvery: nil, file: #fileID,
+          line: #line
+        ) { carry, x, numbers in
+          plainScan(
+            over: [project(x[0])], carrying: carry, reversed: reversed, numbers: numbers,
+            file: #fileID, line: #line
+          ) { carry, step in
+            let next = advance(step[0], carry)
+            return (next, [next[0]])
+          }
         }
         return RecurrentOutput(sequence: made.outputs[0], state: made.carry)
       }
@@ -75,13 +83,19 @@ extension RecurrentCell {
       let isStep = x.trace.iota(type, axis: 0) .< lengths.broadcasted(to: type.shape)
       // Zeros for what padding holds: a number that is none would come back in gradients.
       let clean = select(isStep.expandedDims(at: 2).broadcasted(to: x.shape), x, 0)
-      let made = scan(
-        over: [project(clean), isStep], carrying: initial, reversed: reversed
-      ) { carry, step in
-        let keeps = step[1].expandedDims(at: 1)
-        let next = advance(step[0], carry)
-        let kept = zip(next, carry).map { select(keeps.broadcasted(to: $0.shape), $0, $1) }
-        return (kept, [select(keeps.broadcasted(to: next[0].shape), next[0], 0)])
+      let made = segmentedScan(
+        over: [clean, isStep], carrying: initial, reversed: reversed, checkpointEvery: nil,
+        file: #fileID, line: #line
+      ) { carry, xs, numbers in
+        plainScan(
+          over: [project(xs[0]), xs[1]], carrying: carry, reversed: reversed, numbers: numbers,
+          file: #fileID, line: #line
+        ) { carry, step in
+          let keeps = step[1].expandedDims(at: 1)
+          let next = advance(step[0], carry)
+          let kept = zip(next, carry).map { select(keeps.broadcasted(to: $0.shape), $0, $1) }
+          return (kept, [select(keeps.broadcasted(to: next[0].shape), next[0], 0)])
+        }
       }
       return RecurrentOutput(sequence: made.outputs[0], state: made.carry)
     }

@@ -17,11 +17,105 @@ import MartletIR
 /// The closure is traced once, and compiled to one loop however long the sequences are. Tensors of
 /// the closure around (such as `w`) are constants of the loop. Draws in the body are new ones in each
 /// step. Gradient: a loop in the other direction over stored values of the forward steps;
-/// docs/recurrence.md says which. Refused: no steps, sequences of different lengths, a carried value
-/// that changes its shape or dtype.
+/// docs/recurrence.md says which. With `checkpointEvery` n the loop keeps only what it carries into
+/// every n-th step, and the gradient runs each n steps again before it goes back through them: T / n
+/// carries and the stored values of n steps, instead of those of T (Chen et al. 2016; least near
+/// n = √T). Values, gradients and draws keep their bits, but for sums over the steps, which are
+/// taken segment by segment. Under `memoryBudget` n is chosen where the program does not fit without.
+/// Refused: no steps, sequences of different lengths, a carried value that changes its shape or
+/// dtype, segments below one step.
 public func scan(
   over xs: [Tensor], carrying initial: [Tensor], reversed: Bool = false,
-  file: StaticString = #fileID, line: UInt = #line,
+  checkpointEvery segment: Int? = nil, file: StaticString = #fileID, line: UInt = #line,
+  _ body: (_ carry: [Tensor], _ x: [Tensor]) -> (carry: [Tensor], outputs: [Tensor])
+) -> (carry: [Tensor], outputs: [Tensor]) {
+  segmentedScan(
+    over: xs, carrying: initial, reversed: reversed, checkpointEvery: segment, file: file,
+    line: line
+  ) { carry, xs, numbers in
+    plainScan(
+      over: xs, carrying: carry, reversed: reversed, numbers: numbers, file: file, line: line, body)
+  }
+}
+
+/// Which numbers the iterations of a loop have, for draws: `scale` · step + `first` +
+/// `stride` · iteration, where step is that of the loop around.
+package struct IterationNumbers {
+  var scale: Int
+  var first = 0
+  var stride = 1
+}
+
+/// A loop over time in segments, if it has any: `body` gets the carry and the elements of a segment
+/// (or all), [S, …], and gives the next carry and outputs [S, …]. The gradient of a loop over
+/// segments stores only carries and runs the segment again.
+package func segmentedScan(
+  over xs: [Tensor], carrying initial: [Tensor], reversed: Bool, checkpointEvery asked: Int?,
+  file: StaticString, line: UInt,
+  _ body: (
+    _ carry: [Tensor], _ xs: [Tensor], _ numbers: IterationNumbers
+  ) -> (carry: [Tensor], outputs: [Tensor])
+) -> (carry: [Tensor], outputs: [Tensor]) {
+  let length = xs.first?.shape.dimensions.first ?? 0
+  let all = IterationNumbers(scale: length)
+  if let asked, asked < 1, let anchor = (xs + initial).first {
+    _ = refuse(
+      "scan", "a segment of \(asked) steps", anchor, at: here(anchor, file, line),
+      hint: "checkpointEvery is at least 1")
+    return (initial, [])
+  }
+  guard !xs.isEmpty, !initial.isEmpty else { return body(initial, xs, all) }
+  let trace = innermost(xs + initial)
+  let isAsked = asked != nil || (trace.checkpointsLoops && trace.parent == nil)
+  let segment = asked ?? segmentLength(length)
+  guard isAsked, segment < length,
+    xs.allSatisfy({ $0.rank > 0 && $0.shape[0] == length })
+  else { return body(initial, xs, all) }
+  let count = length / segment
+  let whole = count * segment
+  var rest: (carry: [Tensor], outputs: [Tensor])?
+  let streams = trace.streamCount
+  func runRest(_ carry: [Tensor]) -> [Tensor] {
+    trace.streamCount = streams
+    let made = body(
+      carry, xs.map { $0.sliced(whole..<length, axis: 0) },
+      IterationNumbers(scale: length, first: whole))
+    rest = made
+    return made.carry
+  }
+  let carry = reversed && whole < length ? runRest(initial) : initial
+  let parts = xs.map { x in
+    (whole < length ? x.sliced(0..<whole, axis: 0) : x)
+      .reshaped(Shape([count, segment] + x.shape.dimensions.dropFirst()))
+  }
+  trace.streamCount = streams
+  var made = plainScan(
+    over: parts, carrying: carry, reversed: reversed,
+    numbers: IterationNumbers(scale: length, stride: segment), recomputes: true, file: file,
+    line: line
+  ) { body($0, $1, IterationNumbers(scale: 1)) }
+  made.outputs = made.outputs.map {
+    $0.reshaped(Shape([whole] + $0.shape.dimensions.dropFirst(2)))
+  }
+  if !reversed && whole < length { made.carry = runRest(made.carry) }
+  if let rest, rest.outputs.count == made.outputs.count {
+    made.outputs = zip(made.outputs, rest.outputs).map { concatenate([$0, $1], axis: 0) }
+  }
+  return made
+}
+
+/// About √T steps, a divisor of T where one is near.
+private func segmentLength(_ length: Int) -> Int {
+  let root = Int(Double(length).squareRoot().rounded(.up))
+  let low = max(1, (root + 1) / 2)
+  let divisors = (low...max(low, 2 * root)).filter { $0 > 0 && length % $0 == 0 }
+  return divisors.min { abs($0 - root) < abs($1 - root) } ?? root
+}
+
+/// `scan` as one loop.
+package func plainScan(
+  over xs: [Tensor], carrying initial: [Tensor], reversed: Bool, numbers: IterationNumbers,
+  recomputes: Bool = false, file: StaticString, line: UInt,
   _ body: (_ carry: [Tensor], _ x: [Tensor]) -> (carry: [Tensor], outputs: [Tensor])
 ) -> (carry: [Tensor], outputs: [Tensor]) {
   guard let first = xs.first else {
@@ -59,7 +153,9 @@ public func scan(
   inner.iterationStep = { [unowned inner] step in
     let number = inner.argument(TensorType(.int64, []), name: "iteration")
     iteration = number
-    return step * Double(length) + number
+    let own = numbers.stride == 1 ? number : number * Double(numbers.stride)
+    let base = numbers.scale == 1 ? step : step * Double(numbers.scale)
+    return base + (numbers.first == 0 ? own : own + Double(numbers.first))
   }
   let made = Trace.$current.withValue(inner) { body(carry, steps) }
   if iteration != nil {
@@ -115,9 +211,11 @@ public func scan(
   for value in values { graph.addOutput(value) }
   guard !values.isEmpty else { return (initial, []) }
   addResiduals(
-    to: &graph, carries: initial.count, constants: initial.count + sequences.count)
+    to: &graph, carries: initial.count, constants: initial.count + sequences.count,
+    recomputes: recomputes)
   let op = Scan(
-    length: length, carries: initial.count, scanned: sequences.count, isReversed: reversed)
+    length: length, carries: initial.count, scanned: sequences.count, isReversed: reversed,
+    recomputes: recomputes)
   let results = trace.record(op, initial + sequences + captures, regions: [graph], at: place)
   guard results.count >= types.count else { return poisoned() }
   return (

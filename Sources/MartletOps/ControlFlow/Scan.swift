@@ -13,14 +13,20 @@ import MartletLoops
 /// takes carries, one step of each scanned input, constants, and returns the next carries, then one
 /// step of each stacked output. Results: the last carries, then the stacked outputs.
 ///
-/// Gradient: a scan in the other direction over the stacked residuals (`ScanGradient.swift`).
+/// Gradient: a scan in the other direction over the stacked residuals (`ScanGradient.swift`). With
+/// `recomputes` only the carries in front of each step are stacked, and the way back runs the body
+/// again: for a body that is itself a loop over a segment of time, √T checkpointing.
 package struct Scan: Op {
   package var length: Int
   package var carries: Int
   package var scanned: Int
   package var isReversed: Bool
+  package var recomputes: Bool
 
-  package init(length: Int, carries: Int, scanned: Int, isReversed: Bool) {
+  package init(
+    length: Int, carries: Int, scanned: Int, isReversed: Bool, recomputes: Bool = false
+  ) {
+    self.recomputes = recomputes
     self.length = length
     self.carries = carries
     self.scanned = scanned
@@ -32,14 +38,16 @@ package struct Scan: Op {
     [
       Attribute("length", .integer(length)), Attribute("carries", .integer(carries)),
       Attribute("scanned", .integer(scanned)), Attribute("reversed", .bool(isReversed)),
-    ]
+    ] + (recomputes ? [Attribute("recomputes", .bool(true))] : [])
   }
   package init(_ attributes: AttributeReader) throws(TypeError) {
-    try attributes.allow(["length", "carries", "scanned", "reversed"])
+    try attributes.allow(["length", "carries", "scanned", "reversed", "recomputes"])
     length = try attributes.integer("length")
     carries = try attributes.integer("carries")
     scanned = try attributes.integer("scanned")
     isReversed = try attributes.bool("reversed")
+    recomputes =
+      attributes.values["recomputes"] == nil ? false : try attributes.bool("recomputes")
   }
 
   package func infer(

@@ -14,8 +14,18 @@
 import MartletIR
 
 /// Makes the values of a body that its gradient may read results of the loop: a scan that is
-/// differentiated then need not run again. Passes drop those that nothing reads.
-package func addResiduals(to body: inout Graph, carries: Int, constants firstConstant: Int) {
+/// differentiated then need not run again. Passes drop those that nothing reads. A loop that
+/// recomputes needs its carries alone.
+package func addResiduals(
+  to body: inout Graph, carries: Int, constants firstConstant: Int, recomputes: Bool = false
+) {
+  if recomputes {
+    let known = Set(body.outputs[carries...].map(\.value))
+    for output in body.outputs[..<carries] where !known.contains(output.value) {
+      if body.values[output.value.id].node != nil { body.addOutput(output.value) }
+    }
+    return
+  }
   let isRemade = remadeNodes(body, constants: firstConstant)
   var known = Set(body.outputs[carries...].map(\.value))
   for (index, node) in body.nodes.enumerated() where !isRemade[index] {
@@ -113,7 +123,9 @@ private struct ScanSplit {
     self.v = v
     trace = innermost(v.results)
     firstConstant = scan.carries + scan.scanned
-    isRemade = remadeNodes(body, constants: firstConstant)
+    isRemade =
+      scan.recomputes
+      ? body.nodes.map { _ in true } : remadeNodes(body, constants: firstConstant)
   }
 
   private func isFloat(_ value: Value) -> Bool { body.type(value).dtype.isFloatingPoint }
@@ -223,6 +235,8 @@ private struct ScanSplit {
   }
 
   private func later(_ value: Value, _ isSame: [Bool]) -> Later {
+    // Stacking the operands of a segment's product would be what is to be saved.
+    if scan.recomputes { return isZero(value) ? .zero : .accumulate(value) }
     guard let index = joint.values[value.id].node, index >= body.nodes.count else {
       return .accumulate(value)
     }
@@ -382,10 +396,11 @@ private struct ScanSplit {
     backward.parameters =
       carried.map(\.parameter) + scanned.map(\.parameter) + constants.map(\.parameter)
     addResiduals(
-      to: &backward, carries: carried.count, constants: carried.count + scanned.count)
+      to: &backward, carries: carried.count, constants: carried.count + scanned.count,
+      recomputes: scan.recomputes)
     let op = Scan(
       length: scan.length, carries: carried.count, scanned: scanned.count,
-      isReversed: !scan.isReversed)
+      isReversed: !scan.isReversed, recomputes: scan.recomputes)
     guard !backward.outputs.isEmpty else { return v.inputs.map { _ in nil } }
     let results = trace.record(
       op, carried.map(\.initial) + scanned.map(\.sequence) + constants.map(\.tensor),

@@ -60,6 +60,9 @@ package final class Trace: @unchecked Sendable {
   package var notesLayers = false
   /// What each layer gave, by its path, in order; and the scope that the layer stood in.
   package var layerResults: [(path: String, scope: String, value: Tensor)] = []
+  /// Whether loops keep only what they carry into segments of about √T steps: asked for where a
+  /// program does not fit its memory budget otherwise.
+  package var checkpointsLoops = false
   private var ended = false
   /// Time spent in the differentiation engine, for the report.
   package var differentiateMilliseconds = 0.0
@@ -259,6 +262,12 @@ package final class Trace: @unchecked Sendable {
     if let parent { return parent.nextStream() }
     defer { streams += 1 }
     return streams
+  }
+
+  /// How many streams were given; set back where a body is traced again and must draw the same.
+  package var streamCount: Int {
+    get { parent?.streamCount ?? streams }
+    set { if let parent { parent.streamCount = newValue } else { streams = newValue } }
   }
 
   /// The (seed, step) inputs, added on first use.
