@@ -9,6 +9,7 @@ let package = Package(
   products: [
     .library(name: "Martlet", targets: ["Martlet"]),
     .library(name: "MartletData", targets: ["MartletData"]),
+    .library(name: "MartletONNX", targets: ["MartletONNX"]),
     .executable(name: "martlet", targets: ["MartletCLI"]),
   ],
   dependencies: [
@@ -82,9 +83,22 @@ let package = Package(
         "MartletData",
       ]),
 
+    // ONNX files; the messages are a module of their own, because they take long to compile.
+    .target(
+      name: "MartletONNXFormat",
+      dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["onnx.proto"]),
+    .target(
+      name: "MartletONNX",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletONNXFormat",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
+
     .executableTarget(
       name: "MartletCLI",
       dependencies: [
+        "MartletONNX", "MartletPasses",
         "MartletExecution", "MartletTraining",
         "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
         "MartletRecipes", "MartletPrograms",
@@ -158,6 +172,12 @@ let package = Package(
       name: "DataTests",
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),
+    .testTarget(
+      name: "ONNXTests",
+      dependencies: [
+        "MartletIR", "MartletOps", "MartletExecution", "MartletONNX", "MartletONNXFormat",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], exclude: ["Fixtures"]),
     .testTarget(
       name: "RecipeTests",
       dependencies: [

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Martlet
+import MartletONNX
 import MartletRecipes
 
 @main
@@ -14,6 +15,7 @@ struct Tool: ParsableCommand {
       TrainCommand.self, RecipesCommand.self, SearchCommand.self, PredictCommand.self,
       SampleCommand.self,
       InspectCommand.self, SummaryCommand.self,
+      RunCommand.self, ConformCommand.self,
       DoctorCommand.self, BenchCommand.self,
     ])
 
@@ -28,6 +30,8 @@ struct Tool: ParsableCommand {
     } catch let error as RunError {
       Output.fail("\(error)")
     } catch let error as DataError {
+      Output.fail("\(error)")
+    } catch let error as ONNXError {
       Output.fail("\(error)")
     } catch let error as RecipeError {
       Output.fail("\(error)")

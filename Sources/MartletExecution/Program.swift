@@ -10,6 +10,8 @@ import MartletPasses
 
 /// What a compilation cost and what it made; printed by the tool and gated by tests.
 public struct CompileReport: Hashable, Sendable {
+  package init() {}
+
   /// Milliseconds of each stage.
   public var traceMilliseconds = 0.0
   /// Differentiation (part of the trace's wall time, reported apart).

@@ -13,6 +13,13 @@ import MartletIR
 public func einsum(
   _ equation: String, _ operands: Tensor..., file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
+  einsum(equation, operands, file: file, line: line)
+}
+
+/// The same over a list of operands.
+public func einsum(
+  _ equation: String, _ operands: [Tensor], file: StaticString = #fileID, line: UInt = #line
+) -> Tensor {
   guard let first = operands.first else {
     let trace = Trace.currentOrDetached
     trace.report(

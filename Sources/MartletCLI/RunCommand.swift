@@ -1,0 +1,156 @@
+// martlet run: an ONNX model once or several times, arrays in and arrays out.
+
+import ArgumentParser
+import Martlet
+import MartletIR
+import MartletONNX
+
+/// `--max-bytes`, shared by the commands that open models of others.
+struct LimitOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Most bytes that the model may ask for (default: half of the memory).", valueName: "bytes"))
+  var maxBytes: Int?
+
+  func validate() throws {
+    if let maxBytes, maxBytes <= 0 {
+      throw ValidationError("--max-bytes \(maxBytes): expected more than 0")
+    }
+  }
+
+  var limits: ONNXLimits {
+    var limits = ONNXLimits()
+    if let maxBytes { limits.bytes = maxBytes }
+    return limits
+  }
+}
+
+/// `NAME=N` pairs of `--dim`.
+func parseDimensions(_ texts: [String]) throws -> [String: Int] {
+  var dimensions: [String: Int] = [:]
+  for text in texts {
+    guard let split = text.lastIndex(of: "="), let extent = Int(text[text.index(after: split)...]),
+      extent >= 0
+    else { throw ValidationError("--dim \(text): expected NAME=N") }
+    dimensions[String(text[..<split])] = extent
+  }
+  return dimensions
+}
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Run an ONNX model.",
+    discussion: """
+      Inputs are .npy files; those that are not given are drawn from --seed (floats between −1 and 1, \
+      integers from 0 to 9). Symbolic dimensions come from --dim or the given inputs. With --output-dir \
+      each output becomes a .npy file under its name, with every byte outside of A-Za-z0-9._- \
+      percent-encoded.
+      """)
+
+  @Argument(help: ArgumentHelp("An .onnx file.", valueName: "model.onnx"))
+  var model: String
+  @Option(help: ArgumentHelp("An input's array.", valueName: "name=file.npy"))
+  var input: [String] = []
+  @Option(help: ArgumentHelp("A symbolic dimension.", valueName: "name=n"))
+  var dim: [String] = []
+  @Option(help: ArgumentHelp("Where outputs are written.", valueName: "dir"))
+  var outputDir: String?
+  @Option(help: ArgumentHelp("Seeds inputs that are not given, and draws.", valueName: "n"))
+  var seed: UInt64 = 0
+  @Option(help: ArgumentHelp("Threads.", valueName: "n"))
+  var threads: Int?
+  @Option(help: ArgumentHelp("How often the model runs.", valueName: "n"))
+  var `repeat` = 1
+  @Flag(help: "Print times: load, compile, first run, median.")
+  var time = false
+  @OptionGroup var limits: LimitOptions
+
+  func validate() throws {
+    if `repeat` < 1 { throw ValidationError("--repeat \(`repeat`): expected 1 or more") }
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads): expected 1 to 1024")
+    }
+    _ = try parseDimensions(dim)
+    for text in input where !text.contains("=") {
+      throw ValidationError("--input \(text): expected NAME=FILE.npy")
+    }
+  }
+
+  func run() throws {
+    var options = try CompileOptions()
+    if let threads { options.threads = threads }
+    options.seed = seed
+    let start = nowMilliseconds()
+    let model = try ONNXModel(contentsOf: model, limits: limits.limits)
+    let loaded = nowMilliseconds()
+    var given: [String: NDArray] = [:]
+    for text in input {
+      guard let split = text.firstIndex(of: "=") else { continue }
+      given[String(text[..<split])] = try Npy.load(String(text[text.index(after: split)...]))
+    }
+    let values = try model.filled(
+      given, dimensions: parseDimensions(dim), seed: seed)
+    let program = try model.compile(known: values, options: options)
+    program.session?.seed = seed
+    let compiled = nowMilliseconds()
+    var outputs = try program.run(values: values)
+    let first = nowMilliseconds()
+    var times: [Double] = []
+    for _ in 1..<max(1, `repeat`) {
+      let begin = nowMilliseconds()
+      outputs = try program.run(values: values)
+      times.append(nowMilliseconds() - begin)
+    }
+    for name in program.outputNames {
+      guard let value = outputs[name] else { continue }
+      try show(name, value)
+    }
+    guard time else { return }
+    Output.line(
+      "load \(fixed(loaded - start, 2)) ms, compile \(fixed(compiled - loaded, 2)) ms, "
+        + "first run \(fixed(first - compiled, 2)) ms"
+        + (times.isEmpty ? "" : ", median \(fixed(times.sorted()[times.count / 2], 3)) ms"))
+  }
+
+  private func show(_ name: String, _ value: ONNXValue) throws {
+    switch value {
+    case .constant(let tensor):
+      Output.line("\(printable(name))  \(tensor.elementType.name.lowercased())\(tensor.shape)")
+      if let strings = tensor.strings {
+        for text in strings.prefix(20) { Output.line("  \(printable(text))") }
+      } else if let outputDir, let array = try tensor.ndArray() {
+        try Npy.save(array, to: FileSystem.join(outputDir, percentEncoded(name) + ".npy"))
+      }
+    case .sequence(let values):
+      Output.line("\(printable(name))  sequence of \(values.count)")
+      for (index, value) in values.enumerated() { try show("\(name)_\(index)", value) }
+    case .optional(let value):
+      guard let value else {
+        Output.line("\(printable(name))  nothing")
+        return
+      }
+      try show(name, value)
+    case .tensor: break
+    }
+  }
+}
+
+/// A name as a file's: every byte outside of `A-Za-z0-9._-` percent-encoded.
+func percentEncoded(_ name: String) -> String {
+  var text = ""
+  for byte in name.utf8 {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
+      UInt8(ascii: "-"):
+      text.unicodeScalars.append(Unicode.Scalar(byte))
+    default:
+      let digits = String(byte, radix: 16, uppercase: true)
+      text += "%" + (digits.count < 2 ? "0" : "") + digits
+    }
+  }
+  // A file system takes 255 bytes; the two directory names are nobody's file.
+  if text == "." || text == ".." { return text.replacing(".", with: "%2E") }
+  return text.utf8.count > 200 ? String(text.prefix(200)) : text
+}

@@ -1,0 +1,184 @@
+// Tensors whose elements are known: initializers, attributes, what was folded, given inputs.
+
+import MartletExecution
+import MartletIR
+import MartletOps
+
+/// A tensor on the host, with its ONNX element type: numbers in the type's carrier, or strings.
+package struct HostTensor: Sendable {
+  package enum Storage: Sendable {
+    case numbers(HostArray)
+    /// Dense memory of the carrier's dtype: weights as they came from the file.
+    case memory(NDArray)
+    case strings([String])
+  }
+  package let elementType: ElementType
+  package let shape: Shape
+  package let storage: Storage
+
+  /// Numbers, of the dtype's own element type unless said otherwise.
+  package init(_ array: HostArray, as type: ElementType? = nil) {
+    elementType = type ?? ElementType(array.dtype)
+    shape = array.shape
+    storage = .numbers(array)
+  }
+
+  package init(_ array: NDArray, as type: ElementType? = nil) {
+    elementType = type ?? ElementType(array.dtype)
+    shape = array.shape
+    storage = .memory(array)
+  }
+
+  package init(_ strings: [String], _ shape: Shape) {
+    elementType = .string
+    self.shape = shape
+    storage = .strings(strings)
+  }
+
+  /// A vector of i64: shapes, axes.
+  package init(_ integers: [Int]) {
+    self.init(HostArray(TensorType(.int64, [integers.count]), integers.map(Int64.init)))
+  }
+
+  package var count: Int { shape.count }
+
+  /// The strings; nil for numbers.
+  package var strings: [String]? {
+    if case .strings(let x) = storage { return x }
+    return nil
+  }
+
+  /// The numbers as the graph's literals and the interpreter hold them; nil for strings. Large
+  /// `float32` memory is shared, not copied.
+  package var array: HostArray? {
+    switch storage {
+    case .numbers(let x): return x
+    case .strings: return nil
+    case .memory(let x):
+      guard x.dtype == .float32 else { return x.hostArray }
+      return HostArray(
+        x.shape,
+        shared: SharedFloats(
+          UnsafePointer(x.base.assumingMemoryBound(to: Float.self)), count: x.count,
+          owner: x.memory))
+    }
+  }
+
+  /// The numbers as a program takes them; nil for strings.
+  package func ndArray() throws -> NDArray? {
+    switch storage {
+    case .numbers(let x): try NDArray(x)
+    case .memory(let x): x
+    case .strings: nil
+    }
+  }
+
+  /// The carrier's type; nil for strings.
+  package var type: TensorType? {
+    switch storage {
+    case .numbers(let x): x.type
+    case .memory(let x): x.type
+    case .strings: nil
+    }
+  }
+
+  package var integers: [Int64] { array?.integers ?? [] }
+  package var doubles: [Double] { array?.doubles ?? [] }
+
+  /// The same elements under another shape of equal count.
+  package func reshaped(_ shape: Shape) -> HostTensor {
+    switch storage {
+    case .numbers(let x): HostTensor(x.reshaped(shape), as: elementType)
+    case .memory(let x):
+      (try? x.reshaped(shape)).map { HostTensor($0, as: elementType) } ?? self
+    case .strings(let x): HostTensor(x, shape)
+    }
+  }
+}
+
+extension HostTensor: Equatable {
+  /// Equal type, shape and bits.
+  package static func == (a: HostTensor, b: HostTensor) -> Bool {
+    guard a.elementType == b.elementType, a.shape == b.shape else { return false }
+    switch (a.storage, b.storage) {
+    case (.strings(let x), .strings(let y)): return x == y
+    case (.memory(let x), .memory(let y)):
+      return x.withUnsafeBytes { left in
+        y.withUnsafeBytes { right in left.elementsEqual(right) }
+      }
+    default: return a.array == b.array
+    }
+  }
+}
+
+/// What stands for a name of an ONNX graph during import.
+package indirect enum ONNXValue {
+  /// A value of the trace. `as` is its ONNX type where the dtype only carries it.
+  case tensor(Tensor, as: ElementType? = nil)
+  /// Known elements.
+  case constant(HostTensor)
+  case sequence([ONNXValue])
+  case optional(ONNXValue?)
+}
+
+extension ONNXValue {
+  /// True when no part of it is a value of the trace.
+  package var isConstant: Bool {
+    switch self {
+    case .tensor: false
+    case .constant: true
+    case .sequence(let x): x.allSatisfy(\.isConstant)
+    case .optional(let x): x?.isConstant ?? true
+    }
+  }
+
+  /// The tensors of the trace in it, in order.
+  package var leaves: [Tensor] {
+    switch self {
+    case .tensor(let x, _): [x]
+    case .constant: []
+    case .sequence(let x): x.flatMap(\.leaves)
+    case .optional(let x): x?.leaves ?? []
+    }
+  }
+
+  /// The value with each tensor of the trace replaced.
+  package func mapTensors(
+    _ body: (Tensor, ElementType?) throws -> ONNXValue
+  ) rethrows -> ONNXValue {
+    switch self {
+    case .tensor(let x, let type): try body(x, type)
+    case .constant: self
+    case .sequence(let x): .sequence(try x.map { try $0.mapTensors(body) })
+    case .optional(let x): .optional(try x?.mapTensors(body))
+    }
+  }
+
+  /// The element type of a tensor; nil for sequences and optionals.
+  package var elementType: ElementType? {
+    switch self {
+    case .tensor(let x, let type): type ?? ElementType(x.dtype)
+    case .constant(let x): x.elementType
+    default: nil
+    }
+  }
+
+  /// The shape of a tensor; nil for sequences and optionals.
+  package var shape: Shape? {
+    switch self {
+    case .tensor(let x, _): x.shape
+    case .constant(let x): x.shape
+    default: nil
+    }
+  }
+
+  /// A short description for messages.
+  package var description: String {
+    switch self {
+    case .tensor(let x, let type): "\(type.map { "\($0.name) " } ?? "")\(x.type)"
+    case .constant(let x): "\(x.elementType.name)\(x.shape)"
+    case .sequence(let x): "sequence of \(x.count)"
+    case .optional(let x): x.map { "optional \($0.description)" } ?? "empty optional"
+    }
+  }
+}

@@ -1,0 +1,161 @@
+// The model's inputs: shapes from dimensions and from given values.
+
+import MartletExecution
+import MartletIR
+import MartletONNXFormat
+import MartletOps
+
+extension Importer {
+  struct Imported {
+    /// The inputs that the program takes, in order; tensors of the trace are its arguments.
+    var inputs: [(name: String, value: ONNXValue)]
+    var outputs: [ONNXValue]
+  }
+
+  /// The whole model.
+  func importModel(
+    _ model: ONNXModel, dimensions: [String: Int], known: [String: ONNXValue]
+  ) throws -> Imported {
+    let graph = file.model.graph
+    let versions = try Importer.versions(file.model.opsetImport)
+    let scope = Scope(versions: versions)
+    var dimensions = dimensions
+    for (name, extent) in dimensions where extent < 0 {
+      throw ONNXError(.input, "the dimension '\(printable(name))' is \(extent)")
+    }
+    let ports = graph.input.map { ONNXPort(name: $0.name, kind: ONNXPort.Kind($0.type)) }
+    for name in known.keys where !ports.contains(where: { $0.name == name }) {
+      throw ONNXError(
+        .input, "the model has no input '\(printable(name))'",
+        hint: "inputs: " + ports.map { printable($0.name) }.joined(separator: ", "))
+    }
+    // Given shapes bind names, which then size the inputs that are not given.
+    for port in ports {
+      if let value = known[port.name] { try bind(port.kind, value, port.name, &dimensions) }
+    }
+    let required = Set(model.inputs.map(\.name))
+    var inputs: [(name: String, value: ONNXValue)] = []
+    for port in ports where required.contains(port.name) || known[port.name] != nil {
+      let value = try argument(port, known[port.name], dimensions)
+      inputs.append((port.name, value))
+      scope.define(port.name, value)
+    }
+    try define(
+      initializersOf: graph, in: scope, except: Set(inputs.map(\.name)))
+    try run(graph.node, in: scope)
+    let outputs = try graph.output.map { info -> ONNXValue in
+      guard let value = scope[info.name] else {
+        throw ONNXError(.malformed, "the output '\(printable(info.name))' is not defined")
+      }
+      return value
+    }
+    return Imported(inputs: inputs, outputs: outputs)
+  }
+
+  /// Notes what a given value says about symbolic dimensions; throws where it contradicts the file.
+  private func bind(
+    _ kind: ONNXPort.Kind, _ value: ONNXValue, _ name: String, _ dimensions: inout [String: Int]
+  ) throws {
+    func refuse(_ expected: String) -> ONNXError {
+      ONNXError(
+        .input,
+        "the input '\(printable(name))' is \(value.description), the model takes \(expected)")
+    }
+    switch (kind, value) {
+    case (.tensor(let type, let expected), .constant(let tensor)):
+      guard tensor.elementType == type else { throw refuse(kind.description) }
+      guard let expected else { return }
+      guard expected.count == tensor.shape.rank else { throw refuse(kind.description) }
+      for (dimension, extent) in zip(expected, tensor.shape.dimensions) {
+        switch dimension {
+        case .fixed(let n): guard n == extent else { throw refuse(kind.description) }
+        case .symbolic(let symbol):
+          // Exporters name dimensions carelessly: two inputs of one symbol may differ in extent, and
+          // the graph then says whether that fits.
+          if dimensions[symbol] == nil { dimensions[symbol] = extent }
+        case .unknown: break
+        }
+      }
+    case (.sequence(let kind), .sequence(let values)):
+      for value in values {
+        var own = dimensions
+        try bind(kind, value, name, &own)
+      }
+    case (.optional(let kind), .optional(let inner)):
+      if let inner { try bind(kind, inner, name, &dimensions) }
+    case (.optional(let kind), _): try bind(kind, value, name, &dimensions)
+    default: throw refuse(kind.description)
+    }
+  }
+
+  private func argument(
+    _ port: ONNXPort, _ given: ONNXValue?, _ dimensions: [String: Int]
+  ) throws -> ONNXValue {
+    if let given { return try argument(port.name, given) }
+    guard case .tensor(let element, let declared) = port.kind else {
+      if case .optional = port.kind { return .optional(nil) }
+      throw ONNXError(
+        .input, "the input '\(printable(port.name))' is a \(port.kind): its value has to be given")
+    }
+    guard let declared else {
+      throw ONNXError(
+        .input, "the input '\(printable(port.name))' has no shape",
+        hint: "give its value: --input NAME=FILE.npy")
+    }
+    guard let dtype = element.carrier else {
+      throw ONNXError(
+        .input, "the input '\(printable(port.name))' is \(element.name): its value has to be given")
+    }
+    let shape = try declared.map { dimension -> Int in
+      switch dimension {
+      case .fixed(let n): return n
+      case .symbolic(let name):
+        guard let n = dimensions[name] else {
+          throw ONNXError(
+            .input,
+            "the dimension '\(printable(name))' of the input '\(port)' is not bound",
+            hint: "--dim '\(printable(name))=1', or give the input")
+        }
+        return n
+      case .unknown:
+        throw ONNXError(
+          .input, "the input '\(port)' has a dimension without a name",
+          hint: "give its value: --input NAME=FILE.npy")
+      }
+    }
+    return try argument(port.name, TensorType(dtype, Shape(shape)), element, nil)
+  }
+
+  private func argument(_ name: String, _ given: ONNXValue) throws -> ONNXValue {
+    switch given {
+    case .tensor: return given
+    case .constant(let x):
+      guard let type = x.type else {
+        // Strings are no data of a program.
+        specialised.insert(name)
+        return given
+      }
+      return try argument(name, type, x.elementType, x)
+    case .sequence(let x): return .sequence(try x.map { try argument(name, $0) })
+    case .optional(let x):
+      return .optional(try x.map { try argument(name, $0) })
+    }
+  }
+
+  private func argument(
+    _ name: String, _ type: TensorType, _ element: ElementType, _ known: HostTensor?
+  ) throws -> ONNXValue {
+    guard type.shape.checkedCount != nil, type.byteCount >= 0, type.byteCount <= limits.bytes else {
+      throw ONNXError(
+        .limit,
+        "the input '\(printable(name))' of type \(printable(type.description)) is too large",
+        hint: "--max-bytes allows more")
+    }
+    var spelled = identifier(name)
+    // These two names are the program's own.
+    if spelled == "seed" || spelled == "step" { spelled += "_" }
+    let tensor = trace.argument(type, name: spelled)
+    if let value = tensor.value { arguments[value] = (name, known) }
+    return .tensor(tensor, as: element.isNative ? nil : element)
+  }
+}

@@ -1,0 +1,92 @@
+import MartletIR
+import MartletOps
+
+/// The largest element of each window. https://onnx.ai/onnx/operators/onnx__MaxPool.html
+struct MaxPool: Operator {
+  static let name = "MaxPool"
+
+  static func build(_ node: NodeContext) throws -> [ONNXValue] {
+    guard !node.wants(output: 1) else { throw node.unsupported("indices of a max pool") }
+    let x = try node.tensor(0)
+    let window = try node.poolWindow(x)
+    return [.tensor(node.windows(x, window, filling: -.infinity).reduced { maximum($0, $1) })]
+  }
+}
+
+/// The mean of each window. https://onnx.ai/onnx/operators/onnx__AveragePool.html
+struct AveragePool: Operator {
+  static let name = "AveragePool"
+
+  static func build(_ node: NodeContext) throws -> [ONNXValue] {
+    let x = try node.tensor(0)
+    let window = try node.poolWindow(x)
+    let sum = node.windows(x, window, filling: 0).reduced { $0 + $1 }
+    let counts = window.counts(
+      Array(x.shape.dimensions[2...]), withPadding: try node.bool("count_include_pad"))
+    let divisor = node.literal(
+      HostArray(TensorType(x.dtype, Shape([1, 1] + window.outputs)), counts))
+    return [.tensor(sum / divisor)]
+  }
+}
+
+extension [Tensor] {
+  fileprivate func reduced(_ body: (Tensor, Tensor) -> Tensor) -> Tensor {
+    dropFirst().reduce(self[0], body)
+  }
+}
+
+extension NodeContext {
+  /// The window of a pool, by the node's attributes.
+  func poolWindow(_ x: Tensor) throws -> Window {
+    guard x.rank > 2 else { throw invalid("needs [N, C, …], got \(x.type)") }
+    guard let kernel = try ints("kernel_shape") else { throw invalid("kernel_shape is missing") }
+    return try Window(
+      self, input: Array(x.shape.dimensions[2...]), kernel: kernel,
+      roundsUp: try bool("ceil_mode"))
+  }
+
+  /// For each place of a window, the elements there of all windows, `[N, C, …′]`: what a pool
+  /// combines. Padding is filled.
+  func windows(_ x: Tensor, _ window: Window, filling: Double) -> [Tensor] {
+    let spatial = window.kernel.count
+    let input = Array(x.shape.dimensions[2...])
+    let high = window.exactHigh(input)
+    // Where the last windows end before the input does, it is cut.
+    let padded = x.padded(
+      low: [0, 0] + window.low, high: [0, 0] + high.map { Swift.max(0, $0) }, with: filling)
+    var places: [[Int]] = [[]]
+    for axis in 0..<spatial {
+      places = places.flatMap { head in (0..<window.kernel[axis]).map { head + [$0] } }
+    }
+    return places.map { place in
+      let start = place.indices.map { place[$0] * window.dilations[$0] }
+      let limit = place.indices.map {
+        start[$0] + (window.outputs[$0] - 1) * window.strides[$0] + 1
+      }
+      return padded.sliced(
+        start: [0, 0] + start, limit: [x.shape[0], x.shape[1]] + limit,
+        stride: [1, 1] + window.strides)
+    }
+  }
+}
+
+extension Window {
+  /// How many elements of each window count: those of the input, or with its padding.
+  func counts(_ input: [Int], withPadding: Bool) -> [Double] {
+    var counts = [1.0]
+    for axis in kernel.indices {
+      let end = withPadding ? input[axis] + high[axis] : input[axis]
+      let begin = withPadding ? -low[axis] : 0
+      let own = (0..<outputs[axis]).map { output -> Double in
+        let start = output * strides[axis] - low[axis]
+        let inside = (0..<kernel[axis]).filter {
+          let place = start + $0 * dilations[axis]
+          return place >= begin && place < end
+        }
+        return Double(Swift.max(1, inside.count))
+      }
+      counts = counts.flatMap { head in own.map { head * $0 } }
+    }
+    return counts
+  }
+}
