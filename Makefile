@@ -5,7 +5,7 @@ BUILD_FLAGS ?= -c release
 TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
-.PHONY: all deps build data demo test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
+.PHONY: all deps build data demo demo-text compare-text test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
   bench-peers features slow lint clean compare-events compare-recipes
 
 all: build
@@ -25,6 +25,12 @@ demo: build
 	$(TOOL) train lenet5 --output $(MODEL)
 	@for i in 7 123 456 789; do $(TOOL) predict $(MODEL) --index $$i || exit 1; done
 	@$(TOOL) summary $(MODEL)
+
+# A character model of Hamlet, and what it writes.
+demo-text: build
+	$(TOOL) train char-lm --output hamlet.martlet
+	$(TOOL) sample hamlet.martlet --prompt "HAMLET" --length 300 --temperature 0.7
+	$(TOOL) sample hamlet.martlet --prompt "To be" --length 30 --beam 3
 
 # The summary of the Swift tests is the last line.
 test: deps test-runtime test-cli test-counts test-swift
@@ -80,6 +86,10 @@ compare: deps
 # The same recipe on Fashion-MNIST, three seeds each in turn: accuracy and time.
 compare-fashion: build
 	PYTHON=$${PYTHON:-.venv-compare/bin/python}; $$PYTHON Benchmarks/compare/fashion.py $(TOOL)
+
+# The character model beside the same one in PyTorch, three seeds each in turn: bits and time.
+compare-text: build
+	$${PYTHON:-.venv-compare/bin/python} Benchmarks/compare/text.py --tool $(TOOL)
 
 # The built-in recipes beside scikit-learn and PyTorch on the same split; PYTHON has both.
 compare-recipes: build

@@ -80,7 +80,7 @@ let package = Package(
       name: "MartletPrograms",
       dependencies: [
         "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
-        "MartletData",
+        "MartletData", "MartletRecipes",
       ]),
 
     // ONNX files; the messages are a module of their own, because they take long to compile.
@@ -186,7 +186,8 @@ let package = Package(
     .testTarget(
       name: "ProgramTests",
       dependencies: [
-        "MartletIR", "MartletExecution", "MartletNN", "MartletTraining", "MartletData",
+        "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
+        "MartletData",
         "MartletPrograms", "MartletTestSupport",
       ]),
   ],

@@ -28,8 +28,8 @@ parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--epochs", type=int, default=24)
 args = parser.parse_args()
 
-EMBEDDING, HIDDEN, LAYERS, DROPOUT = 64, 256, 1, 0.4
-BATCH, LENGTH, RATE, CLIP, HELD_OUT = 32, 64, 4e-3, 1.0, 0.1
+EMBEDDING, HIDDEN, LAYERS, DROPOUT = 64, 256, 1, 0.3
+BATCH, LENGTH, RATE, CLIP, HELD_OUT = 16, 64, 4e-3, 1.0, 0.1
 
 
 class Model(nn.Module):

@@ -5,28 +5,12 @@ import Martlet
 import MartletData
 import MartletPrograms
 
-extension SequenceCell: ExpressibleByArgument {}
-
-/// The options of `martlet train` that a program takes.
-struct ProgramOptions {
-  var seed: UInt64
-  var epochs: Int?
-  var batch: Int?
-  var learningRate: Double?
-  var data: String?
-  var output: String
-  var cell: SequenceCell?
-  var compile: CompileOptions
-}
-
 enum CharacterProgram {
   static func train(_ given: ProgramOptions) throws {
     try ModelDirectory.check(given.output)
     var recipe = CharacterRecipe()
     if let cell = given.cell { recipe.cell = cell }
-    if let epochs = given.epochs { recipe.epochs = epochs }
-    if let batch = given.batch { recipe.batch = batch }
-    if let rate = given.learningRate { recipe.learningRate = rate }
+    recipe = try given.applied(to: recipe)
     let name = given.data ?? "hamlet"
     let corpus = name == "hamlet" ? try TextCorpus.hamlet() : try TextCorpus(contentsOf: name)
     let training = try CharacterTraining(corpus, recipe, options: given.compile)
@@ -41,10 +25,7 @@ enum CharacterProgram {
     progress.clear()
     let seconds = (nowMilliseconds() - start) / 1e3
     let bits = isDone ? try training.bitsPerCharacter() : nil
-    var notes: [JSONValue.Member] = [
-      .init("data", .string(name)), .init("seed", .string(String(given.seed))),
-      .init("epochs", .integer(recipe.epochs)),
-    ]
+    var notes = given.notes(name, epochs: recipe.epochs)
     if let bits { notes.append(.init("bits per character", .number(bits))) }
     let saved = SavedCharacterModel(
       training.model, training.architecture, corpus.vocabulary, notes: notes)

@@ -1,21 +1,23 @@
-// martlet predict: one image through a saved model.
+// martlet predict: one image, or one text, through a saved model.
 
 import ArgumentParser
 import Martlet
 import MartletData
+import MartletPrograms
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict",
-    abstract: "Show what a saved model takes an image for.",
+    abstract: "Show what a saved model takes an image or a text for.",
     discussion: """
       The image is a PNG file, or test image N of the data set that the model was trained on. A \
-      picture with a light background is inverted, and scaled to the model's size.
+      picture with a light background is inverted, and scaled to the model's size. To a model of \
+      `martlet train sentiment` give a text in its place.
       """)
 
   @Argument(help: ArgumentHelp("A model directory.", valueName: "modeldir"))
   var model: String
-  @Argument(help: ArgumentHelp("A PNG file.", valueName: "image.png"))
+  @Argument(help: ArgumentHelp("A PNG file, or a text.", valueName: "image.png"))
   var image: String?
   @Option(help: ArgumentHelp("A test image by number, from 0.", valueName: "n"))
   var index: Int?
@@ -30,6 +32,9 @@ struct PredictCommand: ParsableCommand {
   }
 
   func run() throws {
+    if try ModelDirectory.read(model).manifest.name == SavedSentimentModel.name {
+      return try classifyText()
+    }
     let saved = try SavedModel(model)
     let manifest = saved.manifest
     let shape = manifest.inputShape
@@ -62,18 +67,32 @@ struct PredictCommand: ParsableCommand {
 
     let probabilities = try classify(saved, pixels, shape)
     draw(pixels, height: shape[0], width: shape[1], channels: shape[2])
-    let width = manifest.classes.map(\.count).max() ?? 0
-    let best = probabilities.indices.max { probabilities[$0] < probabilities[$1] } ?? 0
-    for (place, (name, p)) in zip(manifest.classes, probabilities).enumerated() {
-      let bar = String(repeating: "█", count: Int((p * 40).rounded()))
-      Output.line(
-        "\(place == best ? ">" : " ") \(name.padded(width))  "
-          + "\(fixed(Double(p) * 100, 2).padded(6, left: true)) %  \(bar)")
-    }
+    let best = printBars(manifest.classes, probabilities.map(Double.init))
     let verdict = truth.map { $0 == manifest.classes[best] ? ", right" : ", wrong: it is \($0)" }
     Output.line(
       "class: \(manifest.classes[best]) (\(fixed(Double(probabilities[best]) * 100, 2)) %)"
         + (verdict ?? ""))
+  }
+
+  private func classifyText() throws {
+    let saved = try SavedSentimentModel(model)
+    guard let text = image else { throw ToolError("the model classifies texts: give it one") }
+    let probabilities = try saved.classify(text, options: CompileOptions())
+    let best = printBars(saved.classes, probabilities)
+    Output.line("class: \(saved.classes[best]) (\(fixed(probabilities[best] * 100, 2)) %)")
+  }
+
+  /// Prints a line for each class; gives the likeliest.
+  private func printBars(_ classes: [String], _ probabilities: [Double]) -> Int {
+    let width = classes.map(\.count).max() ?? 0
+    let best = probabilities.indices.max { probabilities[$0] < probabilities[$1] } ?? 0
+    for (place, (name, p)) in zip(classes, probabilities).enumerated() {
+      let bar = String(repeating: "█", count: Int((p * 40).rounded()))
+      Output.line(
+        "\(place == best ? ">" : " ") \(name.padded(width))  "
+          + "\(fixed(p * 100, 2).padded(6, left: true)) %  \(bar)")
+    }
+    return best
   }
 
   private func classify(

@@ -20,7 +20,9 @@ struct TrainCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "lenet5, mlp, char-lm, a recipe's file, or the name of a built-in recipe.")
+    help: ArgumentHelp(
+      "lenet5, mlp, char-lm, sentiment, forecast, a recipe's file, or the name of a built-in recipe.",
+      valueName: "model"))
   var model: String
   @Option(help: ArgumentHelp("Passes over the training images.", valueName: "n"))
   var epochs: Int?
@@ -66,15 +68,18 @@ struct TrainCommand: ParsableCommand {
   @Option(
     name: .customLong("set"),
     help: ArgumentHelp(
-      "Of a recipe: a value for a path, such as optimizer.adam.beta1=0.8; may be repeated.",
+      "A value of a recipe, such as optimizer.adam.beta1=0.8, or of a program, such as hidden=512; "
+        + "may be repeated.",
       valueName: "path=value"))
   var overrides: [String] = []
   @Option(help: "Of char-lm: lstm, gru or rnn.")
   var cell: SequenceCell?
+  @Option(name: .customLong("model"), help: "Of sentiment: average or lstm.")
+  var body: SentimentBody?
   @Flag(help: .hidden)
   var trial = false
 
-  private static let programs = ["char-lm"]
+  private static let programs = ["char-lm", "sentiment", "forecast"]
   private var isProgram: Bool { TrainCommand.programs.contains(model) }
 
   private var isRecipe: Bool {
@@ -89,6 +94,7 @@ struct TrainCommand: ParsableCommand {
           + "\(TrainCommand.programs.joined(separator: ", ")), a recipe's file (.yaml), or one of "
           + "`martlet recipes`")
     }
+    if body != nil, model != "sentiment" { throw ValidationError("--model is for sentiment") }
     if cell != nil, model != "char-lm" { throw ValidationError("--cell is for char-lm") }
     if isProgram,
       optimizer != nil || validation != nil || checkpoints != nil || resume != nil
@@ -100,7 +106,9 @@ struct TrainCommand: ParsableCommand {
     if let wrong = overrides.first(where: { Override($0) == nil }) {
       throw ValidationError("--set \(wrong): expected path=value")
     }
-    if !overrides.isEmpty, !isRecipe { throw ValidationError("--set is for recipes") }
+    if !overrides.isEmpty, !isRecipe, !isProgram {
+      throw ValidationError("--set is for recipes, char-lm, sentiment and forecast")
+    }
     if let epochs, !(1...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs): expected 1 to 100000")
     }
@@ -203,10 +211,22 @@ struct TrainCommand: ParsableCommand {
     var options = try CompileOptions()
     options.seed = seed ?? 0
     if let threads { options.threads = threads }
-    try CharacterProgram.train(
-      ProgramOptions(
-        seed: seed ?? 0, epochs: epochs, batch: batch, learningRate: lr, data: data,
-        output: output ?? "\(model).martlet", cell: cell, compile: options))
+    var values: [(name: String, text: String)] = []
+    if let epochs { values.append(("epochs", "\(epochs)")) }
+    if let batch { values.append(("batch", "\(batch)")) }
+    if let lr { values.append(("learningRate", "\(lr)")) }
+    for text in overrides {
+      let parts = text.split(separator: "=", maxSplits: 1)
+      if parts.count == 2 { values.append((String(parts[0]), String(parts[1]))) }
+    }
+    let given = ProgramOptions(
+      seed: seed ?? 0, values: values, data: data, output: output ?? "\(model).martlet", cell: cell,
+      body: body, compile: options)
+    switch model {
+    case "sentiment": try SentimentProgram.train(given)
+    case "forecast": try ForecastProgram.train(given)
+    default: try CharacterProgram.train(given)
+    }
   }
 
   /// The flags as values of the recipe.

@@ -13,9 +13,9 @@ package struct CharacterRecipe: Hashable, Sendable {
   package var embedding = 64
   package var hidden = 256
   package var layers = 1
-  package var dropout = 0.4
+  package var dropout = 0.3
   /// Texts side by side: the training part is cut into as many streams.
-  package var batch = 32
+  package var batch = 16
   /// Characters of a step.
   package var length = 64
   package var epochs = 24

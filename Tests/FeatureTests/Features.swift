@@ -65,6 +65,12 @@ let sections: [Section] = [
         "martlet sample",
         by: "CharacterTests/learnsAndComesBack", "CharacterTests/refusesWhatItDoesNotKnow"),
       Feature(
+        "Classifiers of texts, by the mean of word vectors or a bidirectional LSTM",
+        "martlet train sentiment", by: "SentimentTests/learnsTheDecidingWord"),
+      Feature(
+        "Forecasts of series beside the naive ones, with a plot", "martlet train forecast",
+        by: "ForecastTests/beatsTheSeasonBefore", "ForecastTests/transformsThereAndBack"),
+      Feature(
         "Learned slope, embedding", "PReLU", "Embedding",
         by: "LayerTests/embeddingsMoveOnlyWhereTheyWereRead"),
       Feature(

@@ -133,6 +133,25 @@ run 1 "short text" "$tool" train char-lm --data "$work/short.txt" --output "$wor
   && says "short text" "too short"
 run 1 "no text" "$tool" train char-lm --data "$work/none.txt" --output "$work/m"
 
+# Forecasts, and texts that are not there.
+run 0 "forecast" "$tool" train forecast --epochs 30 --output "$work/air" \
+  && last "forecast" '^test RMSE: [0-9]+\.[0-9]{2} thousand passengers$'
+grep -q '^<svg' "$work/air.svg" && pass || fail "no plot"
+run 1 "no such series" "$tool" train forecast --data rain && says "no such series" "airline or sunspots"
+run 1 "no such value" "$tool" train forecast --set width=3 && says "no such value" "window"
+run 0 "no reviews" env -C "$work" "$tool" train sentiment && prints "no reviews" '^skipped: downloads/'
+run 1 "reviews elsewhere" "$tool" train sentiment --data "$work/none.csv"
+printf 'category,text,movie_name\n' >"$work/reviews.csv"
+for i in $(seq 40); do
+  echo "fresh,a splendid film number $i,film $((i % 10))"
+  echo "rotten,a dreadful film number $i,film $((i % 10))"
+done >>"$work/reviews.csv"
+run 0 "sentiment" "$tool" train sentiment --data "$work/reviews.csv" --epochs 20 --batch 16 \
+  --output "$work/reviews" && last "sentiment" '^test accuracy: [0-9]+\.[0-9]{2} %$'
+run 0 "a text" "$tool" predict "$work/reviews" "What a splendid day" && last "a text" '^class: fresh'
+run 1 "no words" "$tool" predict "$work/reviews" "..." && says "no words" "no words"
+run 64 "sentiment of another kind" "$tool" train sentiment --model cnn
+
 # Ctrl-C: the step ends, the model is saved, 130.
 "$tool" train mlp --epochs 1000 --output "$work/stopped" >"$work/out" 2>"$work/err" &
 pid=$!
