@@ -33,7 +33,7 @@ extension Importer {
     return try results.map { result in
       try result.mapTensors { tensor, type in
         .constant(
-          HostTensor(try self.interpreted(tensor, known: [:], node: context.label), as: type))
+          HostTensor(try self.interpreted(tensor, node: context.label), as: type))
       }
     }
   }
@@ -68,29 +68,33 @@ extension Importer {
   /// The elements of a value of the trace, from those of the inputs it depends on; nil when one of
   /// them is not known. The program then is one for these inputs alone.
   func evaluated(_ tensor: Tensor, node: String) throws -> HostArray? {
-    guard let outermost = outermost(tensor), let value = outermost.value else { return nil }
-    let (part, sources) = Importer.part(of: outermost.trace.graph, giving: value)
-    var known: [Value: HostArray] = [:]
-    var names: [String] = []
+    guard let value = tensor.value else { return nil }
+    let (part, sources) = Importer.part(of: tensor.trace.graph, giving: value)
+    var inputs: [HostArray] = []
     for source in sources {
-      guard let argument = arguments[source], let elements = argument.known?.array else {
-        return nil
+      if tensor.trace === root {
+        guard let argument = arguments[source], let elements = argument.known?.array else {
+          return nil
+        }
+        specialised.insert(argument.name)
+        inputs.append(elements)
+      } else {
+        // In the body of a loop: a value of around it, unless it is another one in each iteration.
+        guard let origin = tensor.trace.origins[source],
+          origin.type == tensor.trace.graph.type(source),
+          let elements = try evaluated(origin, node: node)
+        else { return nil }
+        inputs.append(elements)
       }
-      known[source] = elements
-      names.append(argument.name)
     }
-    if outermost.trace.parent == nil, !names.isEmpty { specialised.formUnion(names) }
     if Importer.cost(part) <= Importer.largestFold * 4 {
-      return try naming(node) {
-        try Interpreter().run(part, sources.map { known[$0] }.compactMap { $0 })[0]
-      }
+      return try naming(node) { try Interpreter().run(part, inputs)[0] }
     }
     var options = try CompileOptions()
     options.threads = 1
     let program = try Compiler.compile(part, state: [], written: [], options: options)
     try checkMemory(program, node: node)
-    let inputs = try sources.compactMap { known[$0] }.map { try NDArray($0) }
-    return try Session(program, threads: 1).run(inputs)[0].hostArray
+    return try Session(program, threads: 1).run(inputs.map { try NDArray($0) })[0].hostArray
   }
 
   /// A program's own memory against the limit.
@@ -105,7 +109,7 @@ extension Importer {
 
   /// The elements of a value whose graph has no arguments, by the oracles.
   func interpreted(
-    _ tensor: Tensor, known: [Value: HostArray], node: String
+    _ tensor: Tensor, node: String
   ) throws -> HostArray {
     guard let value = tensor.value else {
       throw ONNXError(.unknownValue, "a value cannot be computed", node: node)
@@ -115,17 +119,6 @@ extension Importer {
       throw ONNXError(.unknownValue, "a value is not known at compile time", node: node)
     }
     return try naming(node) { try Interpreter().run(part, [])[0] }
-  }
-
-  /// The tensor as the trace sees it that it came from: a captured one is a value around the body.
-  private func outermost(_ tensor: Tensor) -> Tensor? {
-    var tensor = tensor
-    while let value = tensor.value, tensor.trace.parent != nil,
-      let origin = tensor.trace.origins[value], origin.type == tensor.type
-    {
-      tensor = origin
-    }
-    return tensor.value == nil ? nil : tensor
   }
 
   /// The part of a graph that gives one value, and the parameters that it reads.

@@ -12,6 +12,8 @@ final class Importer {
   /// Where operations are recorded now: the program's trace, the body of a loop, or a scratch trace
   /// in which constants are folded.
   var trace: Trace
+  /// The program's trace.
+  let root: Trace
   /// The arguments of the program: the value in the trace, the input's name, and its elements if
   /// they are known.
   var arguments: [Value: (name: String, known: HostTensor?)] = [:]
@@ -27,6 +29,7 @@ final class Importer {
     self.file = file
     limits = file.limits
     self.trace = trace
+    root = trace
     deadline = limits.seconds.map { nowMilliseconds() + $0 * 1e3 }
     var functions: [String: OnnxFunctionProto] = [:]
     for function in file.model.functions {

@@ -55,7 +55,7 @@ struct OperatorEntry: Sendable {
 enum OperatorTable {
   static let areas: [[OperatorEntry]] = [
     elementwiseOperators, shapeOperators, reductionOperators, linearOperators, windowOperators,
-    controlOperators,
+    controlOperators, movementOperators, sequenceOperators,
   ]
 
   private static let entries: [String: OperatorEntry] = {

@@ -152,6 +152,16 @@ package final class Trace: @unchecked Sendable {
     if let parent { parent.report(error) } else { ownDiagnostics.append(error) }
   }
 
+  /// Forgets what was reported since there were `count` diagnostics: an attempt whose tensors nobody
+  /// will use.
+  package func withdraw(diagnosticsAfter count: Int) {
+    if let parent {
+      parent.withdraw(diagnosticsAfter: count)
+    } else if ownDiagnostics.count > count {
+      ownDiagnostics.removeLast(ownDiagnostics.count - count)
+    }
+  }
+
   package func report(_ error: TypeError, _ operands: [TensorType], at place: SourceLocation) {
     report(
       CompileError(
