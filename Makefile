@@ -6,7 +6,7 @@ TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
 .PHONY: all deps build data demo demo-text compare-text test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
-  bench-peers features slow lint clean compare-events compare-recipes
+  bench-peers features slow ulp lint clean compare-events compare-recipes
 
 all: build
 
@@ -99,6 +99,10 @@ compare-recipes: build
 # first run.
 compare-events:
 	scripts/compare-events
+
+# Every float through every elementary function, on each instruction set: 15 minutes; writes docs/accuracy.md.
+ulp:
+	$(MAKE) -C Runtime ulp
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

@@ -115,11 +115,13 @@ MTM_FUNCTION float mtm_tanh_f32(float x) {
   return __builtin_copysignf(a < 0.625f ? small : large, x);
 }
 
-/* With z = e^-|x| neither tail overflows. Just below a power of two 1 + z costs a whole unit of the result, and the last
- * bit of z another: a better e^x would not help. */
+/* With z = e^-|x| neither tail overflows: 1 - z / (1 + z), and z - z z / (1 + z) below 0. Just below a power of two
+ * z / (1 + z) itself would lose a unit to the rounding of 1 + z, and another to that of z. */
 MTM_FUNCTION float mtm_logistic_f32(float x) {
   const float z = mtm_exp_f32(-__builtin_fabsf(x));
-  return (x < 0.0f ? z : 1.0f) / (1.0f + z);
+  const float q = z / (1.0f + z);
+  const float w = x < 0.0f ? z : 1.0f;
+  return MTM_FMA_F32(-w, q, w);
 }
 
 /* (log(1 + f) - f + f^2 / 2) / f^3 for sqrt(1/2) <= 1 + f < sqrt(2). */
@@ -188,7 +190,13 @@ MTM_FUNCTION float mtm_erf_f32(float x) {
   q = MTM_FMA_F32(q, z, 1.12819925e-1f);
   q = MTM_FMA_F32(q, z, -3.76125336e-1f);
   q = MTM_FMA_F32(q, z, 1.28379166e-1f);
-  return a > 0.927734375f ? large : MTM_FMA_F32(q, x, x);
+#if MT_HAVE_FMA
+  const float small = MTM_FMA_F32(q, x, x);
+#else
+  /* Near the smallest normal number q x alone would count as zero in a step. */
+  const float small = a < 0x1p-64f ? (1.0f + q) * x : q * x + x;
+#endif
+  return a > 0.927734375f ? large : small;
 }
 
 #endif

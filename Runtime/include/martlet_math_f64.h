@@ -119,7 +119,9 @@ MTM_FUNCTION double mtm_tanh_f64(double x) {
 
 MTM_FUNCTION double mtm_logistic_f64(double x) {
   const double z = mtm_exp_f64(-__builtin_fabs(x));
-  return (x < 0.0 ? z : 1.0) / (1.0 + z);
+  const double q = z / (1.0 + z);
+  const double w = x < 0.0 ? z : 1.0;
+  return MTM_FMA_F64(-w, q, w);
 }
 
 /* fdlibm's log(1 + f) + k ln2 + c for sqrt(1/2) <= 1 + f < sqrt(2). */
