@@ -5,8 +5,8 @@ BUILD_FLAGS ?= -c release
 TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
-.PHONY: all deps build data demo demo-text compare-text test test-runtime test-swift test-cli test-counts counts compare compare-fashion bench \
-  bench-peers features slow ulp lint clean compare-events compare-recipes
+.PHONY: all deps build lib install install-files data demo demo-text compare-text test test-runtime test-swift test-cli test-lib \
+  test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events compare-recipes
 
 all: build
 
@@ -16,6 +16,23 @@ deps:
 
 build: deps
 	$(SWIFT) build $(BUILD_FLAGS) --product martlet
+
+# libmartlet.so with the Swift runtime inside: one file for programs in C, C++, Python, ….
+LIB = .build/lib
+lib: deps
+	scripts/build-library $(LIB)
+
+# Library, header and pkg-config file. DESTDIR=… for packagers.
+PREFIX ?= /usr/local
+VERSION = $(shell sed -n 's/.*martlet_version.*return "\(.*\)".*/\1/p' Sources/CMartlet/martlet_handles.c)
+install: lib install-files
+install-files:
+	install -d "$(DESTDIR)$(PREFIX)/lib/pkgconfig" "$(DESTDIR)$(PREFIX)/include"
+	install -m 755 $(LIB)/libmartlet.so.$(VERSION) "$(DESTDIR)$(PREFIX)/lib"
+	cp -P $(LIB)/libmartlet.so $(LIB)/libmartlet.so.[0-9] "$(DESTDIR)$(PREFIX)/lib"
+	install -m 644 Sources/CMartlet/include/martlet.h "$(DESTDIR)$(PREFIX)/include"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' scripts/library/martlet.pc.in \
+	  > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/martlet.pc"
 
 # Data sets that are not committed, into downloads/: what cannot be fetched is skipped with the reason.
 data:
@@ -49,6 +66,10 @@ test-cli: build
 	Tests/cli/run.sh $(TOOL)
 	Tests/cli/kill.sh $(TOOL)
 	Tests/cli/kill_checkpoints.sh $(TOOL) 25
+
+# The C library from C, C++, Swift and Python.
+test-lib: build lib
+	Tests/capi/run.sh $(LIB) $(TOOL)
 
 # What the benchmark workloads compile to: no count may grow unnoticed. `make counts` records them.
 test-counts: build

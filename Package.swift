@@ -10,6 +10,8 @@ let package = Package(
     .library(name: "Martlet", targets: ["Martlet"]),
     .library(name: "MartletData", targets: ["MartletData"]),
     .library(name: "MartletONNX", targets: ["MartletONNX"]),
+    // What libmartlet.so is linked from (`make lib`): stock libtcc.a cannot go into a dynamic product.
+    .library(name: "MartletC", type: .static, targets: ["MartletC"]),
     .executable(name: "martlet", targets: ["MartletCLI"]),
   ],
   dependencies: [
@@ -49,6 +51,14 @@ let package = Package(
       dependencies: [
         "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletNN",
         "MartletTraining",
+      ]),
+
+    // The C library: handles and the header in C, the functions in Swift.
+    .target(name: "CMartlet"),
+    .target(
+      name: "MartletC",
+      dependencies: [
+        "CMartlet", "Martlet", "MartletIR", "MartletOps", "MartletExecution", "MartletNN",
       ]),
 
     // Data sets and images: the only part that links zlib, libpng and libjpeg.

@@ -5,21 +5,14 @@ import MartletIR
 
 enum ModelArgument {
   case layers(any Layer, Architecture, input: [Int], saved: ModelManifest?)
-  case graph(Graph, file: String)
+  case graph(GraphModel, file: String)
 
   init(_ text: String) throws {
     // A name wins over a directory of the same name: ./lenet5 says the directory.
     if let architecture = try Architecture.named(text, input: [28, 28, 1], classes: 10) {
       self = .layers(architecture.build(), architecture, input: [28, 28, 1], saved: nil)
     } else if text.hasSuffix(".mir") {
-      let bytes = try InputFile(text)
-      let source = String(decoding: try bytes.read(0..<bytes.byteCount), as: UTF8.self)
-      do {
-        self = .graph(try Graph(parsing: source, ops: Registry.table), file: text)
-      } catch {
-        throw CompileError(
-          .syntax, "\(text):\(error)", hint: "docs/ir.md describes the language")
-      }
+      self = .graph(try GraphModel(text), file: text)
     } else if FileSystem.isDirectory(text) {
       let saved = try SavedModel(text)
       self = .layers(
@@ -39,7 +32,7 @@ enum ModelArgument {
         throw ToolError(
           "\(file) is a graph already; --training goes with a model's name or directory")
       }
-      return try ModelArgument.compile(graph, options)
+      return try graph.program(options)
     case .layers(let model, let architecture, let input, _):
       var options = options
       options.name = architecture.name
@@ -58,22 +51,5 @@ enum ModelArgument {
       training: model, with: Adam(), images, TensorSpec([batch], .int32, name: "labels"),
       options: options
     ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }.program
-  }
-
-  /// Binds a parsed graph's state parameters to zeros and compiles it.
-  private static func compile(_ graph: Graph, _ options: CompileOptions) throws -> Program {
-    var options = options
-    options.name = graph.name
-    var state: [(parameter: Int, variable: StateVariable)] = []
-    var written: Set<Int> = []
-    for (index, parameter) in graph.parameters.enumerated() where parameter.role == .state {
-      let type = graph.type(parameter.value)
-      if graph.outputs.contains(where: { $0.role == .assign(index) }) {
-        written.insert(state.count)
-      }
-      state.append((index, StateVariable(type, path: parameter.name)))
-    }
-    try StateBlock.allocate(state.map(\.variable), seed: options.seed)
-    return try Compiler.compile(graph, state: state, written: written, options: options)
   }
 }

@@ -14,7 +14,7 @@ struct SummaryCommand: ParsableCommand {
 
   func run() throws {
     switch try ModelArgument(model) {
-    case .graph(let graph, _): summarize(graph)
+    case .graph(let model, _): summarize(model.graph)
     case .layers(let layers, let architecture, let input, let manifest):
       var rows: [[String]] = []
       var shape = input

@@ -52,8 +52,8 @@ public final class Program: Sendable {
     ) -> Void
 
   package struct Argument: Sendable {
-    var name: String
-    var type: TensorType
+    package var name: String
+    package var type: TensorType
     var slot: Int
     /// Values must lie in 0 ..< bound (labels and indices that the caller passes).
     var bound: Int?

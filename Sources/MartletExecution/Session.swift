@@ -33,6 +33,7 @@ public final class Session {
   private let callerInputs: [(type: TensorType, slot: Int, bound: Int?)]
   /// Positions of the arguments that the caller passes, in order.
   private let callerArguments: [Int]
+  private let resultSlots: [Int]
   private let isRunning = Atomic(false)
   /// Threads outside of Swift's cooperative pool, one at a time, for `run` with `await`.
   private lazy var queue = DispatchQueue(label: "martlet.session")
@@ -86,6 +87,7 @@ public final class Session {
     callerInputs = callerArguments.map {
       (program.arguments[$0].type, program.arguments[$0].slot, program.arguments[$0].bound)
     }
+    resultSlots = program.results.map(\.slot)
     if program.options.checks { poisonArena() }
     for (slot, memory) in program.constants { io[slot] = memory.base }
     if let index = seedArgument { io[program.arguments[index].slot] = scalars.base }
@@ -104,14 +106,46 @@ public final class Session {
   /// Throws a ``RunError`` when inputs differ from what was compiled, an index input is out of
   /// range, or another session writes the same state.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] {
+    try begin()
+    defer { isRunning.store(false, ordering: .releasing) }
+    return try step(with: inputs)
+  }
+
+  private func begin() throws(RunError) {
     let turn = isRunning.compareExchange(expected: false, desired: true, ordering: .acquiring)
     guard turn.exchanged else {
       throw RunError(
         .busy, "the session is running already", at: program.options.name,
         hint: "a session takes one caller at a time; make another over the same program")
     }
+  }
+
+  /// The inputs that a caller passes, in order.
+  package var inputs: [Program.Argument] { callerArguments.map { program.arguments[$0] } }
+
+  /// Runs the program once on memory of the caller, for those who cannot spare the time of an array.
+  ///
+  /// Inputs and results are in the program's order, each dense, of the program's type, and aligned to
+  /// its elements; no result overlaps anything else.
+  package func run(
+    on inputs: UnsafeBufferPointer<UnsafeMutableRawPointer?>,
+    into results: UnsafeBufferPointer<UnsafeMutableRawPointer?>
+  ) throws(RunError) {
+    guard inputs.count == callerInputs.count, results.count == resultSlots.count else {
+      throw RunError(.input, "\(inputs.count) inputs, \(results.count) results")
+    }
+    try begin()
     defer { isRunning.store(false, ordering: .releasing) }
-    return try step(with: inputs)
+    for position in callerInputs.indices {
+      let (type, slot, bound) = callerInputs[position]
+      if let bound {
+        let bytes = UnsafeRawBufferPointer(start: inputs[position], count: type.byteCount)
+        try checkRange(bytes, program.arguments[callerArguments[position]], bound)
+      }
+      io[slot] = inputs[position]
+    }
+    for position in resultSlots.indices { io[resultSlots[position]] = results[position] }
+    try execute()
   }
 
   /// Runs the program once on a thread of its own, so that none of Swift's cooperative pool waits.
@@ -158,13 +192,13 @@ public final class Session {
         throw mismatch(inputs[position], program.arguments[callerArguments[position]])
       }
       if let bound = expected.bound {
-        try checkRange(inputs[position], program.arguments[callerArguments[position]], bound)
+        let argument = program.arguments[callerArguments[position]]
+        try inputs[position].withUnsafeBytes { bytes throws(RunError) in
+          try checkRange(bytes, argument, bound)
+        }
       }
       io[expected.slot] = inputs[position].base
     }
-    scalars.base.storeBytes(of: seed, as: UInt64.self)
-    (scalars.base + 64).storeBytes(of: step, as: Int64.self)
-
     var outputs: [NDArray] = []
     outputs.reserveCapacity(program.results.count)
     for (index, result) in program.results.enumerated() {
@@ -173,7 +207,15 @@ public final class Session {
       io[result.slot] = memory.base
       outputs.append(NDArray(memory: memory, type: result.type))
     }
+    try execute()
+    withExtendedLifetime(inputs) {}
+    return outputs
+  }
 
+  /// One run over the addresses in `io`.
+  private func execute() throws(RunError) {
+    scalars.base.storeBytes(of: seed, as: UInt64.self)
+    (scalars.base + 64).storeBytes(of: step, as: Int64.self)
     if !isPrepared {
       for item in program.state { item.variable.initialize() }
       isPrepared = true
@@ -196,7 +238,6 @@ public final class Session {
     } else {
       try interpret()
     }
-    withExtendedLifetime(inputs) {}
     if let guardian, let found = guardian.look(io) {
       guardian.restore(io)
       throw guardian.explain(found, io)
@@ -205,9 +246,8 @@ public final class Session {
     if program.options.checks {
       try checkGuards()
       try checkRanges()
-      try checkFinite(outputs)
+      try checkFinite()
     }
-    return outputs
   }
 
   private func takeTimings() {
@@ -305,20 +345,18 @@ public final class Session {
 
   /// Index inputs that come straight from the caller are checked before the step.
   private func checkRange(
-    _ input: NDArray, _ argument: Program.Argument, _ bound: Int
+    _ bytes: UnsafeRawBufferPointer, _ argument: Program.Argument, _ bound: Int
   ) throws(RunError) {
     // Compared as Int: a bound may be larger than any index of the dtype.
     func scan<T: BinaryInteger>(_: T.Type) -> (Int, T)? {
-      input.withUnsafeBytes { bytes in
-        let values = bytes.bindMemory(to: T.self)
-        for index in values.indices where values[index] < 0 || values[index] >= bound {
-          return (index, values[index])
-        }
-        return nil
+      let values = bytes.bindMemory(to: T.self)
+      for index in values.indices where values[index] < 0 || values[index] >= bound {
+        return (index, values[index])
       }
+      return nil
     }
     let found: (Int, String)?
-    switch input.dtype {
+    switch argument.type.dtype {
     case .int32: found = scan(Int32.self).map { ($0.0, "\($0.1)") }
     case .int64: found = scan(Int64.self).map { ($0.0, "\($0.1)") }
     case .uint8: found = scan(UInt8.self).map { ($0.0, "\($0.1)") }
@@ -338,7 +376,7 @@ public final class Session {
   }
 
   /// With `checks`: results and the state that was written hold finite numbers only.
-  private func checkFinite(_ outputs: [NDArray]) throws(RunError) {
+  private func checkFinite() throws(RunError) {
     var written: [(name: String, type: TensorType, slot: Int)] = program.results.map {
       ("output '\($0.name)'", $0.type, $0.slot)
     }

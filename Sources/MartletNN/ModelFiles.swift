@@ -186,6 +186,7 @@ package struct SavedModel: Sendable {
   ) throws {
     var arrays: [ByteString: NDArray] = [:]
     for weight in weights { arrays[ByteString(weight.name)] = weight.array }
+    var values: [(variable: StateVariable, array: NDArray)] = []
     for parameter in model.parameters {
       guard let array = arrays.removeValue(forKey: ByteString(parameter.path)) else {
         throw DataError(
@@ -198,12 +199,14 @@ package struct SavedModel: Sendable {
           at: "\(weightsFile), \(parameter.path)", got: "\(array.type)",
           expected: "\(parameter.type)")
       }
-      try parameter.set(array)
+      values.append((parameter.variable, array))
     }
     if let extra = arrays.keys.min() {
       throw DataError(
         .mismatch, "the weights hold something that the model has not", at: weightsFile,
         got: extra.text)
     }
+    // Together, so that they lie in one block.
+    try StateVariable.write(values)
   }
 }

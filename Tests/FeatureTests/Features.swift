@@ -249,4 +249,24 @@ let sections: [Section] = [
         "Ctrl-C and SIGTERM save; kills leave a whole checkpoint", "martlet train --resume",
         by: "Tests/cli/run.sh: 130", "Tests/cli/kill_checkpoints.sh: checkpoint"),
     ]),
+  Section(
+    title: "The C library and Swift packages",
+    features: [
+      Feature(
+        "A model directory in Swift: predict, train on, save", "Classifier",
+        by: "Tests/capi/test_models.c: trains"),
+      Feature(
+        "libmartlet.so: load, compile, bind by name, run, train, save", "martlet_model_load (C)",
+        "martlet_session_create (C)", "martlet_train_step (C)",
+        by: "Tests/capi/test_models.c: agrees"),
+      Feature(
+        "Status codes for whatever a caller does wrong; handles that cannot be stale",
+        "martlet_last_error (C)", by: "Tests/capi/test_errors.c: MARTLET_BAD_HANDLE"),
+      Feature(
+        "Beside another Swift runtime in one process", "make lib",
+        by: "Tests/capi/run.sh: host_dlopen", "Tests/capi/run.sh: host_linked"),
+      Feature(
+        "Python without a wheel", "import martlet",
+        by: "Tests/capi/run.sh: Examples/python"),
+    ]),
 ]
