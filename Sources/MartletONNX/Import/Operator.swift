@@ -56,6 +56,7 @@ enum OperatorTable {
   static let areas: [[OperatorEntry]] = [
     elementwiseOperators, shapeOperators, reductionOperators, linearOperators, windowOperators,
     controlOperators, movementOperators, sequenceOperators,
+    quantizationOperators, textOperators, imageOperators, signalOperators, classicalOperators,
   ]
 
   private static let entries: [String: OperatorEntry] = {

@@ -42,7 +42,7 @@ let elementwiseOperators: [OperatorEntry] =
     },
 
     .binary("Add") { $0 + $1 }, .binary("Sub") { $0 - $1 }, .binary("Mul") { $0 * $1 },
-    .binary("Div") { $0 / $1 }, .binary("Equal") { $0 .== $1 }, .binary("Less") { $0 .< $1 },
+    .binary("Div") { $0 / $1 }, .binary("Less") { $0 .< $1 },
     .binary("Greater") { $0 .> $1 }, .binary("LessOrEqual") { $0 .<= $1 },
     .binary("GreaterOrEqual") { $0 .>= $1 }, .binary("And") { $0 .& $1 },
     .binary("Or") { $0 .| $1 }, .binary("Xor") { $0 .^ $1 },
@@ -87,15 +87,6 @@ let elementwiseOperators: [OperatorEntry] =
       if let high = try node.optionalTensor(2) { x = minimum(x, high) }
       return [.tensor(x)]
     },
-    OperatorEntry("Cast") { node in
-      guard let type = try node.elementType(attribute: "to") else {
-        throw node.invalid("the attribute 'to' is missing")
-      }
-      return [try node.cast(0, to: type)]
-    },
-    OperatorEntry("CastLike", since: 15) { node in
-      [try node.cast(0, to: try node.elementType(1))]
-    },
     OperatorEntry("Softmax") { [try $0.alongAxis { softmax($0, axis: $1) }] },
     OperatorEntry("LogSoftmax") { [try $0.alongAxis { logSoftmax($0, axis: $1) }] },
   ]
@@ -135,16 +126,6 @@ extension OperatorEntry {
 }
 
 extension NodeContext {
-  /// An input as another element type.
-  func cast(_ index: Int, to type: ElementType) throws -> ONNXValue {
-    let from = try elementType(index)
-    if from == type { return try value(index) }
-    guard type.isNative, from.isNative, let dtype = type.carrier else {
-      throw unsupported("a cast from \(from.name) to \(type.name)")
-    }
-    return .tensor(try tensor(index).converted(to: dtype))
-  }
-
   /// A function along one axis; before version 13 along all axes from `axis` on, as one.
   func alongAxis(_ body: (Tensor, Int) -> Tensor) throws -> ONNXValue {
     let x = try tensor(0)
