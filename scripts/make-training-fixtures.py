@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes Tests/TrainingTests/Fixtures/*.safetensors with PyTorch: lenet5, batchnorm, optimizers,
-resnet20, vgg16, recurrent, statistics; all of them, or those named.
+resnet20, vgg16, recurrent, statistics, transposed; all of them, or those named.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make-training-fixtures.py
@@ -636,9 +636,43 @@ def statistics():
     save("../../TrainerTests/Fixtures/statistics", arrays)
 
 
+def transposed():
+    """Transposed convolutions of sequences, images and volumes as layers: results and gradients."""
+    torch.manual_seed(8)
+    cases = {
+        1: nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+        2: nn.ConvTranspose2d(3, 4, 3, stride=2, padding=1, output_padding=1),
+        3: nn.ConvTranspose3d(2, 3, 3, stride=2, padding=1, output_padding=1, bias=False),
+    }
+    arrays = {}
+
+    def last(x):
+        """Channels last."""
+        return x.movedim(1, -1).detach().numpy().astype(np.float32)
+
+    def filters(w):
+        """[in, out / groups, kernel…] as [kernel…, out / groups, in]."""
+        return w.detach().permute(*range(2, w.ndim), 1, 0).numpy().astype(np.float32)
+
+    for rank, layer in cases.items():
+        layer = layer.double()
+        x = torch.randn(2, layer.in_channels, *[4, 5, 3][:rank], dtype=torch.float64, requires_grad=True)
+        y = layer(x)
+        dy = torch.randn_like(y)
+        (y * dy).sum().backward()
+        key = f"{rank}d."
+        arrays |= {key + "x": last(x), key + "y": last(y), key + "dy": last(dy), key + "gradient.x": last(x.grad),
+                   key + "initial.weight": filters(layer.weight), key + "gradient.weight": filters(layer.weight.grad)}
+        if layer.bias is not None:
+            arrays[key + "initial.bias"] = layer.bias.detach().numpy().astype(np.float32)
+            arrays[key + "gradient.bias"] = layer.bias.grad.numpy().astype(np.float32)
+    save("transposed", arrays)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent, statistics):
+    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent, statistics,
+                 transposed):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

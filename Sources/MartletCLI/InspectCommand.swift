@@ -32,7 +32,7 @@ struct InspectCommand: ParsableCommand {
   var stage: InspectedStage = .optimized
   @Option(help: ArgumentHelp("Write the optimised graph for Graphviz.", valueName: "file"))
   var dot: String?
-  @Flag(help: "The training step (Adam) instead of inference.")
+  @Flag(help: "The training step (the recipe's, else Adam's) instead of inference.")
   var training = false
   @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
   var batch: Int?

@@ -2,9 +2,11 @@
 
 import Martlet
 import MartletIR
+import MartletRecipes
 
 enum ModelArgument {
   case layers(any Layer, Architecture, input: [Int], saved: ModelManifest?)
+  case recipe(SavedRecipe)
   case graph(GraphModel, file: String)
 
   init(_ text: String) throws {
@@ -14,7 +16,12 @@ enum ModelArgument {
     } else if text.hasSuffix(".mir") {
       self = .graph(try GraphModel(text), file: text)
     } else if FileSystem.isDirectory(text) {
-      let saved = try SavedModel(text)
+      let (manifest, weights) = try ModelDirectory.read(text)
+      if manifest.name == SavedRecipe.name {
+        self = .recipe(try SavedRecipe(manifest, weights, at: text))
+        return
+      }
+      let saved = try SavedModel(manifest, weights, at: text)
       self = .layers(
         saved.model, saved.architecture, input: saved.manifest.inputShape, saved: saved.manifest)
     } else {
@@ -33,6 +40,8 @@ enum ModelArgument {
           "\(file) is a graph already; --training goes with a model's name or directory")
       }
       return try graph.program(options)
+    case .recipe(let saved):
+      return try saved.program(batch: batch, training: training, options)
     case .layers(let model, let architecture, let input, _):
       var options = options
       options.name = architecture.name

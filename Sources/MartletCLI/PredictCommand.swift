@@ -1,42 +1,51 @@
-// martlet predict: one image, or one text, through a saved model.
+// martlet predict: a picture, a table or a text through a saved model.
 
 import ArgumentParser
 import Martlet
 import MartletData
 import MartletPrograms
+import MartletRecipes
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict",
-    abstract: "Show what a saved model takes an image or a text for.",
+    abstract: "Show what a saved model says of a picture, a table's rows or a text.",
     discussion: """
-      The image is a PNG file, or test image N of the data set that the model was trained on. A \
-      picture with a light background is inverted, and scaled to the model's size. To a model of \
-      `martlet train sentiment` give a text in its place.
+      The picture is a PNG or JPEG file, or test example N of the data that the model was trained \
+      on. A drawing with a light background is inverted for models of light digits; other pictures \
+      are scaled and cut to the model's size, as those were that it was trained on. A model of a \
+      table takes a CSV file with its columns, and prints a line of CSV for each row. To a model of \
+      `martlet train sentiment` give a text in place of a file.
       """)
 
   @Argument(help: ArgumentHelp("A model directory.", valueName: "modeldir"))
   var model: String
-  @Argument(help: ArgumentHelp("A PNG file, or a text.", valueName: "image.png"))
-  var image: String?
-  @Option(help: ArgumentHelp("A test image by number, from 0.", valueName: "n"))
+  @Argument(help: ArgumentHelp("A PNG, JPEG or CSV file, or a text.", valueName: "file"))
+  var file: String?
+  @Option(help: ArgumentHelp("A test example by number, from 0.", valueName: "n"))
   var index: Int?
-  @Option(help: ArgumentHelp("Where test images come from.", valueName: "name|dir"))
+  @Option(
+    help: ArgumentHelp(
+      "Where test examples come from; for a recipe, where its relative paths start.",
+      valueName: "name|dir"))
   var data: String?
 
   func validate() throws {
-    guard (image == nil) != (index == nil) else {
-      throw ValidationError("expected either a PNG file or --index N")
+    guard (file == nil) != (index == nil) else {
+      throw ValidationError("expected either a file or --index N")
     }
     if data != nil, index == nil { throw ValidationError("--data goes with --index") }
   }
 
   func run() throws {
-    if try ModelDirectory.read(model).manifest.name == SavedSentimentModel.name {
-      return try classifyText()
+    let (manifest, weights) = try ModelDirectory.read(model)
+    if manifest.name == SavedRecipe.name {
+      let saved = try SavedRecipe(manifest, weights, at: model, folder: data ?? ".")
+      if let index { return try RecipePrediction(saved).example(index) }
+      return try RecipePrediction(saved).file(file ?? "")
     }
-    let saved = try SavedModel(model)
-    let manifest = saved.manifest
+    if manifest.name == SavedSentimentModel.name { return try classifyText() }
+    let saved = try SavedModel(manifest, weights, at: model)
     let shape = manifest.inputShape
     guard shape.count == 3 else {
       throw ToolError("the model takes inputs of shape \(shape), not images")
@@ -62,37 +71,20 @@ struct PredictCommand: ParsableCommand {
       truth = label < manifest.classes.count ? manifest.classes[label] : "\(label)"
     } else {
       guard shape[2] == 1 else { throw ToolError("the model takes images of \(shape[2]) channels") }
-      pixels = try PixelImage(png: image ?? "").modelInput(height: shape[0], width: shape[1]).pixels
+      pixels = try PixelImage(contentsOf: file ?? "")
+        .modelInput(height: shape[0], width: shape[1]).pixels
     }
-
     let probabilities = try classify(saved, pixels, shape)
-    draw(pixels, height: shape[0], width: shape[1], channels: shape[2])
-    let best = printBars(manifest.classes, probabilities.map(Double.init))
-    let verdict = truth.map { $0 == manifest.classes[best] ? ", right" : ", wrong: it is \($0)" }
-    Output.line(
-      "class: \(manifest.classes[best]) (\(fixed(Double(probabilities[best]) * 100, 2)) %)"
-        + (verdict ?? ""))
+    PredictionText.draw(pixels, height: shape[0], width: shape[1], channels: shape[2])
+    PredictionText.show(
+      "class", manifest.classes, probabilities.map { Double($0) }, truth: truth)
   }
 
   private func classifyText() throws {
     let saved = try SavedSentimentModel(model)
-    guard let text = image else { throw ToolError("the model classifies texts: give it one") }
-    let probabilities = try saved.classify(text, options: CompileOptions())
-    let best = printBars(saved.classes, probabilities)
-    Output.line("class: \(saved.classes[best]) (\(fixed(probabilities[best] * 100, 2)) %)")
-  }
-
-  /// Prints a line for each class; gives the likeliest.
-  private func printBars(_ classes: [String], _ probabilities: [Double]) -> Int {
-    let width = classes.map(\.count).max() ?? 0
-    let best = probabilities.indices.max { probabilities[$0] < probabilities[$1] } ?? 0
-    for (place, (name, p)) in zip(classes, probabilities).enumerated() {
-      let bar = String(repeating: "█", count: Int((p * 40).rounded()))
-      Output.line(
-        "\(place == best ? ">" : " ") \(name.padded(width))  "
-          + "\(fixed(p * 100, 2).padded(6, left: true)) %  \(bar)")
-    }
-    return best
+    guard let text = file else { throw ToolError("the model classifies texts: give it one") }
+    PredictionText.show(
+      "class", saved.classes, try saved.classify(text, options: CompileOptions()), truth: nil)
   }
 
   private func classify(
@@ -106,26 +98,5 @@ struct PredictCommand: ParsableCommand {
       softmax(model($0), axis: -1)
     }
     return try predict(input).floats
-  }
-
-  /// The picture in characters, two rows of pixels a line.
-  private func draw(_ pixels: [UInt8], height: Int, width: Int, channels: Int) {
-    let shades: [Character] = [" ", "░", "▒", "▓", "█"]
-    guard width <= 120, height <= 120 else { return }
-    for y in stride(from: 0, to: height, by: 2) {
-      var line = ""
-      for x in 0..<width {
-        var sum = 0
-        var count = 0
-        for row in y..<min(y + 2, height) {
-          for channel in 0..<channels {
-            sum += Int(pixels[(row * width + x) * channels + channel])
-            count += 1
-          }
-        }
-        line.append(shades[min(4, sum * 5 / (256 * max(1, count)))])
-      }
-      Output.line(line)
-    }
   }
 }

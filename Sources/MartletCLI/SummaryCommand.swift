@@ -3,6 +3,7 @@
 import ArgumentParser
 import Martlet
 import MartletIR
+import MartletRecipes
 
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,6 +16,7 @@ struct SummaryCommand: ParsableCommand {
   func run() throws {
     switch try ModelArgument(model) {
     case .graph(let model, _): summarize(model.graph)
+    case .recipe(let saved): try summarize(saved)
     case .layers(let layers, let architecture, let input, let manifest):
       var rows: [[String]] = []
       var shape = input
@@ -33,15 +35,52 @@ struct SummaryCommand: ParsableCommand {
       rows.append(["total", "", grouped(parameters), grouped(total)])
       printTable(["layer", "output", "parameters", "FLOPs"], rows)
       guard let manifest else { return }
-      for note in manifest.notes {
-        switch note.value {
-        case .string(let text): Output.line("\(note.name): \(text)")
-        case .integer(let number): Output.line("\(note.name): \(number)")
-        case .number(let number): Output.line("\(note.name): \(fixed(number * 100, 2)) %")
-        default: break
-        }
+      printNotes(manifest, shares: true)
+    }
+  }
+
+  /// - Parameter shares: Whether numbers are shares, as accuracies are.
+  private func printNotes(_ manifest: ModelManifest, shares: Bool) {
+    for note in manifest.notes {
+      switch note.value {
+      case .string(let text): Output.line("\(note.name): \(text)")
+      case .integer(let number): Output.line("\(note.name): \(number)")
+      case .number(let number):
+        Output.line(
+          "\(note.name): " + (shares ? "\(fixed(number * 100, 2)) %" : NumberText.short(number)))
+      default: break
       }
     }
+  }
+
+  private func summarize(_ saved: SavedRecipe) throws {
+    // Named as the whole model's first: a layer by itself would name them by their place in it.
+    let parameters = saved.problem.model.parameters
+    var rows: [[String]] = []
+    for row in saved.problem.rows {
+      let count = row.layer.parameters.reduce(0) { $0 + $1.type.count }
+      rows.append([
+        row.path, row.name, Shape(row.output).description, count > 0 ? grouped(count) : "",
+      ])
+    }
+    let total = parameters.reduce(0) { $0 + $1.type.count }
+    rows.append(["total", "", "", grouped(total)])
+    printTable(["place", "layer", "output", "parameters"], rows, leftColumns: 3)
+    let report = try saved.program(batch: 1, training: false, CompileOptions()).report
+    Output.line("one input: \(flops(report.flops)), \(report.kernels) kernels")
+    let shape = saved.manifest.inputShape.map(String.init).joined(separator: " × ")
+    if let table = saved.table {
+      Output.line("input: \(shape), of \(table.columns.map(\.name).joined(separator: ", "))")
+    } else {
+      Output.line("input: \(shape)" + (saved.fit.map { ", pictures: \($0.rawValue)" } ?? ""))
+    }
+    for task in saved.problem.tasks {
+      let kind =
+        task.target.classes.map { $0.joined(separator: ", ") }
+        ?? (task.target.width == 1 ? "a number" : "\(task.target.width) numbers")
+      Output.line("output: \(task.target.name): \(kind)")
+    }
+    printNotes(saved.manifest, shares: false)
   }
 
   private func summarize(_ graph: Graph) {
@@ -65,13 +104,13 @@ struct SummaryCommand: ParsableCommand {
         + "\(graph.outputs.count) outputs")
   }
 
-  private func printTable(_ head: [String], _ rows: [[String]]) {
+  private func printTable(_ head: [String], _ rows: [[String]], leftColumns: Int = 2) {
     let all = [head] + rows
     let widths = head.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
     for row in all {
       var line = ""
       for (column, text) in row.enumerated() {
-        line += (column > 0 ? "  " : "") + text.padded(widths[column], left: column > 1)
+        line += (column > 0 ? "  " : "") + text.padded(widths[column], left: column >= leftColumns)
       }
       while line.last == " " { line.removeLast() }
       Output.line(line)

@@ -171,7 +171,37 @@ public struct ImageFolder: Examples, ClassLabelled {
         expected: "0 to \(count - 1)")
     }
     let picture = try PixelImage(contentsOf: files[index])
-    let plain = channels == 1 ? picture.gray() : picture.rgb()
+    return try picture.fitted(
+      height: height, width: width, channels: channels, fit: fit, filter: filter,
+      location: files[index])
+  }
+
+  /// All pictures, read now: faster from the second epoch on, and every damaged file is told at
+  /// once.
+  ///
+  /// - Throws: ``DataError`` that names a file, or when the pictures exceed `limit` bytes.
+  public func loaded(limit: Int = 4 << 30) throws(DataError) -> Dataset.Split {
+    let size = height * width * channels
+    guard count <= limit / size else {
+      throw DataError(
+        .tooLarge, "the pictures are too large to be read at once", at: path,
+        got: "\(count) pictures of \(size) bytes", expected: "at most \(limit) bytes")
+    }
+    var images: [UInt8] = []
+    images.reserveCapacity(count * size)
+    for index in 0..<count { images += try image(index).pixels }
+    return try Dataset.Split(
+      images: images, labels: labels, height: height, width: width, channels: channels)
+  }
+}
+
+extension PixelImage {
+  /// The picture with a model's size and channels; `location` names it in errors.
+  package func fitted(
+    height: Int, width: Int, channels: Int, fit: ImageFolder.Fit, filter: Filter = .bilinear,
+    location: String
+  ) throws(DataError) -> PixelImage {
+    let plain = channels == 1 ? gray() : rgb()
     if plain.width == width, plain.height == height { return plain }
     let (across, down) = (
       Double(width) / Double(plain.width), Double(height) / Double(plain.height)
@@ -184,7 +214,7 @@ public struct ImageFolder: Examples, ClassLabelled {
     switch fit {
     case .exact:
       throw DataError(
-        .mismatch, "a picture of another size", at: files[index],
+        .mismatch, "a picture of another size", at: location,
         got: "\(plain.width) × \(plain.height)", expected: "\(width) × \(height)",
         hint: "another fit, such as crop, scales it")
     case .stretch:
@@ -212,23 +242,5 @@ public struct ImageFolder: Examples, ClassLabelled {
       }
       return PixelImage(unchecked: width, height, channels, pixels)
     }
-  }
-
-  /// All pictures, read now: faster from the second epoch on, and every damaged file is told at
-  /// once.
-  ///
-  /// - Throws: ``DataError`` that names a file, or when the pictures exceed `limit` bytes.
-  public func loaded(limit: Int = 4 << 30) throws(DataError) -> Dataset.Split {
-    let size = height * width * channels
-    guard count <= limit / size else {
-      throw DataError(
-        .tooLarge, "the pictures are too large to be read at once", at: path,
-        got: "\(count) pictures of \(size) bytes", expected: "at most \(limit) bytes")
-    }
-    var images: [UInt8] = []
-    images.reserveCapacity(count * size)
-    for index in 0..<count { images += try image(index).pixels }
-    return try Dataset.Split(
-      images: images, labels: labels, height: height, width: width, channels: channels)
   }
 }

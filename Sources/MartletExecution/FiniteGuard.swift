@@ -2,7 +2,6 @@
 
 import MartletIR
 import MartletOps
-import MartletPasses
 
 /// Looks at one session's results and written state. Confined to the thread that runs.
 ///
@@ -82,48 +81,21 @@ final class FiniteGuard {
 
   /// What to tell, once the state is what it was before the step.
   func explain(_ finding: Finding, _ io: [UnsafeMutableRawPointer?]) -> RunError {
-    let (graph, name) = (program.graph, program.options.name)
-    var message = "\(finding.written.name) is \(text(finding.number))"
+    let name = program.options.name
+    var message = "\(finding.written.name) is \(FiniteSearch.text(finding.number))"
     if finding.written.type.count > 1 { message += " at position \(finding.position)" }
     let hint = "the state is as it was before this step"
-    guard let inputs = inputs(io), let isBad = try? badValues(inputs),
-      let origin = origin(of: finding.written.value, isBad)
+    guard let inputs = inputs(io),
+      let origin = FiniteSearch(program.graph, inputs, program.options).explain(
+        finding.written.value)
     else { return RunError(.nonFinite, message, at: name, hint: hint) }
-    if let parameter = graph.parameters.first(where: { $0.value == origin }) {
-      let kind = parameter.role == .state ? "the state" : "the input"
-      return RunError(
-        .nonFinite, message + ": \(kind) '\(parameter.name)' was not finite when the step began",
-        at: name, hint: hint)
-    }
-    guard let node = graph.definition(origin) else {
-      return RunError(.nonFinite, message, at: name, hint: hint)
-    }
-    let types = node.operands.prefix(4).map { graph.type($0).description }.joined(separator: ", ")
-    message += ": first in \(node.op.name)(\(types))"
-    if let found = try? value(origin, inputs), let array = found.first,
-      let bad = array.firstNonFinite
-    {
-      message += ", which gave \(text(bad.value))"
-      // Element by element, the operands say why.
-      let operands = found.dropFirst().filter { $0.count == array.count }
-      if array.count > 1 { message += " at position \(bad.position)" }
-      if operands.count == node.operands.count, !operands.isEmpty {
-        let values = operands.map { text($0.double(at: bad.position)) }
-        message += " from " + values.joined(separator: ", ")
-      }
-    }
-    let place = node.location
+    let place = origin.location
     let line = place.file.isEmpty ? "" : "\(place.file):\(place.line)"
     return RunError(
-      .nonFinite, message,
+      .nonFinite, message + ": " + origin.message,
       at: [place.scope.isEmpty ? name : place.scope, line].filter { !$0.isEmpty }
         .joined(separator: "   "), hint: hint)
   }
-
-  /// A NaN's sign says nothing.
-  private func text(_ number: Double) -> String { number.isNaN ? "nan" : "\(number)" }
-
-  // MARK: The step once more
 
   /// What each parameter of the graph holds.
   private func inputs(_ io: [UnsafeMutableRawPointer?]) -> [NDArray]? {
@@ -137,85 +109,5 @@ final class FiniteGuard {
       arrays.append(NDArray(memory: memory, type: type))
     }
     return arrays
-  }
-
-  /// Runs the graph with other outputs, everything it reads given by the caller.
-  private func run(
-    _ inputs: [NDArray], _ outputs: (inout Graph) throws -> Void
-  ) throws -> [NDArray] {
-    var graph = program.graph
-    graph.outputs = []
-    for index in graph.parameters.indices {
-      graph.parameters[index].role = .argument
-      graph.parameters[index].name = "parameter\(index)"
-    }
-    try outputs(&graph)
-    var options = program.options
-    options.stopsAtNonFinite = false
-    options.checks = false
-    options.profiles = false
-    options.logLevel = 0
-    options.dumpDirectory = nil
-    options.memoryBudget = nil
-    // The graph as it ran: no rule may take x − x for 0.
-    for pass in Pipeline.optimization { options.disabledPasses.insert(type(of: pass).name) }
-    let program = try Compiler.compile(graph, state: [], written: [], options: options)
-    return try Session(program).run(inputs)
-  }
-
-  /// Whether each value of the graph is not finite somewhere.
-  private func badValues(_ inputs: [NDArray]) throws -> [Bool] {
-    let graph = program.graph
-    // A literal infinity is meant, also a repeated one.
-    func isLiteral(_ node: Node?) -> Bool {
-      guard let node else { return false }
-      return node.op is Constant
-        || node.op is Broadcast && graph.definition(node.operands[0])?.op is Constant
-    }
-    let values = graph.values.indices.filter { index in
-      let type = graph.values[index].type
-      return type.dtype.isFloatingPoint && type.count > 0
-        && !isLiteral(graph.definition(Value(index)))
-    }
-    let sums = try run(inputs) { graph in
-      for index in values {
-        var value = Value(index)
-        if graph.type(value).dtype != .float64, graph.type(value).dtype != .float32 {
-          value = try graph.append(Convert(to: .float32), [value])[0]
-        }
-        let difference = try graph.append(Subtract(), [value, value])[0]
-        let axes = Array(0..<graph.type(difference).shape.rank)
-        graph.addOutput(try graph.append(ReduceSum(axes: axes), [difference])[0], name: "\(index)")
-      }
-    }
-    var isBad = [Bool](repeating: false, count: graph.values.count)
-    for (index, sum) in zip(values, sums) { isBad[index] = try sum.item() != 0 }
-    return isBad
-  }
-
-  private func origin(of value: Value, _ isBad: [Bool]) -> Value? {
-    guard isBad[value.id] else { return nil }
-    var value = value
-    // Operands come before their node, so that this ends.
-    while let node = program.graph.definition(value),
-      let operand = node.operands.first(where: { isBad[$0.id] })
-    { value = operand }
-    return value
-  }
-
-  /// A value, and the floating-point operands of its node.
-  private func value(_ value: Value, _ inputs: [NDArray]) throws -> [HostArray] {
-    let operands = program.graph.definition(value)?.operands ?? []
-    return try run(inputs) { graph in
-      for (index, value) in ([value] + operands).enumerated() {
-        graph.addOutput(value, name: "\(index)")
-      }
-    }.map(\.hostArray)
-  }
-}
-
-extension HostArray {
-  fileprivate var firstNonFinite: (position: Int, value: Double)? {
-    doubles.firstIndex { !$0.isFinite }.map { ($0, double(at: $0)) }
   }
 }

@@ -154,6 +154,96 @@ public struct ConvTranspose2D: Layer {
   }
 }
 
+/// A transposed convolution of sequences, which lengthens them: `[N, W, in] → [N, W′, out]`.
+///
+/// `weight` is [kernel, out / groups, in], `bias` [out].
+public struct ConvTranspose1D: Layer {
+  /// [kernel, out / groups, in]
+  public let weight: Parameter
+  /// [out], or nil without bias.
+  public let bias: Parameter?
+  /// The step of the window in the result.
+  public let stride: Int
+  /// What the corresponding convolution has around its input: it is cut off the result.
+  public let padding: SpatialPadding
+  /// Elements added to the result at the end.
+  public let outputPadding: Int
+  /// The step inside of the window.
+  public let dilation: Int
+  /// Groups of channels that do not see each other.
+  public let groups: Int
+
+  /// A transposed convolution from its sizes.
+  public init(
+    _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: SpatialPadding = .valid,
+    outputPadding: Int = 0, dilation: Int = 1, groups: Int = 1, bias: Bool = true,
+    initializer: Initializer = .torchUniform
+  ) {
+    (weight, self.bias) = filterAndBias(
+      [kernel, outputs / max(1, groups), inputs], outputs: outputs, bias, initializer)
+    self.stride = stride
+    self.padding = padding
+    self.outputPadding = outputPadding
+    self.dilation = dilation
+    self.groups = groups
+  }
+
+  /// The lengthened sequences.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    applied(x, weight, bias, "ConvTranspose1D") {
+      conv1dTransposed(
+        x, $0, stride: stride, padding: padding, outputPadding: outputPadding, dilation: dilation,
+        groups: groups)
+    }
+  }
+}
+
+/// A transposed convolution of volumes, which enlarges them:
+/// `[N, D, H, W, in] → [N, D′, H′, W′, out]`.
+///
+/// `weight` is [kernel, kernel, kernel, out / groups, in], `bias` [out].
+public struct ConvTranspose3D: Layer {
+  /// [kernel depth, kernel height, kernel width, out / groups, in]
+  public let weight: Parameter
+  /// [out], or nil without bias.
+  public let bias: Parameter?
+  /// One number or (depth, height, width).
+  public let strides: [Int]
+  /// What the corresponding convolution has around its input: it is cut off the result.
+  public let padding: SpatialPadding
+  /// Planes, rows and columns added to the result at the end.
+  public let outputPadding: [Int]
+  /// One number or (depth, height, width).
+  public let dilations: [Int]
+  /// Groups of channels that do not see each other.
+  public let groups: Int
+
+  /// A transposed convolution from its sizes.
+  public init(
+    _ inputs: Int, _ outputs: Int, kernel: Int, strides: [Int] = [1],
+    padding: SpatialPadding = .valid, outputPadding: [Int] = [0], dilations: [Int] = [1],
+    groups: Int = 1, bias: Bool = true, initializer: Initializer = .torchUniform
+  ) {
+    (weight, self.bias) = filterAndBias(
+      [kernel, kernel, kernel, outputs / max(1, groups), inputs], outputs: outputs, bias,
+      initializer)
+    self.strides = strides
+    self.padding = padding
+    self.outputPadding = outputPadding
+    self.dilations = dilations
+    self.groups = groups
+  }
+
+  /// The enlarged volumes.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    applied(x, weight, bias, "ConvTranspose3D") {
+      conv3dTransposed(
+        x, $0, strides: strides, padding: padding, outputPadding: outputPadding,
+        dilations: dilations, groups: groups)
+    }
+  }
+}
+
 /// A convolution of each channel by itself, `[N, H, W, C] → [N, H′, W′, C · multiplier]`.
 ///
 /// `weight` is [kernel, kernel, 1, C · multiplier], as of a ``Conv2D`` in C groups; `bias` [C ·

@@ -170,6 +170,11 @@ package struct SavedModel: Sendable {
   /// Reads a model directory. Every parameter must be there, with its type, and nothing else.
   package init(_ path: String) throws {
     let (manifest, weights) = try ModelDirectory.read(path)
+    try self.init(manifest, weights, at: path)
+  }
+
+  /// A model from the content of its directory.
+  package init(_ manifest: ModelManifest, _ weights: [NamedArray], at path: String) throws {
     let file = FileSystem.join(path, ModelDirectory.manifestName)
     let weightsFile = FileSystem.join(path, ModelDirectory.weightsName)
     let architecture = try Architecture(manifest, file: file)

@@ -11,11 +11,14 @@ import MartletOps
 public final class Parameter: Sendable {
   package let variable: StateVariable
 
-  /// A parameter with an initial value that depends on (seed, path) alone.
+  /// A parameter with an initial value that depends on (seed, path) alone. Inside of
+  /// ``withWeights(storedAs:_:)`` a trainable float32 array of two axes or more is stored as said
+  /// there.
   public init(
     _ shape: Shape, _ dtype: DType = .float32, initializer: Initializer, trainable: Bool = true
   ) {
-    let type = TensorType(dtype, shape)
+    let isWeight = trainable && dtype == .float32 && shape.rank >= 2
+    let type = TensorType(isWeight ? WeightStorage.current.dtype : dtype, shape)
     variable = StateVariable(type, isTrainable: trainable) { bytes, seed, path in
       initializer.write(to: bytes, type, seed: seed, path: path)
     }
@@ -23,7 +26,7 @@ public final class Parameter: Sendable {
 
   package init(_ variable: StateVariable) { self.variable = variable }
 
-  /// dtype and shape.
+  /// dtype and shape, as the parameter is stored.
   public var type: TensorType { variable.type }
   /// The extents.
   public var shape: Shape { variable.type.shape }
@@ -44,15 +47,18 @@ public final class Parameter: Sendable {
   /// Replaces the value. Throws on another type, or when a session uses the state.
   public func set(_ array: NDArray) throws { try variable.write(array) }
 
-  /// The parameter in the trace of another tensor.
-  package func tensor(in trace: Trace) -> Tensor { trace.read(variable) }
+  /// The parameter in the trace of another tensor, as float32 where it is stored as halves.
+  package func tensor(in trace: Trace) -> Tensor { trace.readWide(variable) }
 
   /// The parameter's value in the trace that is running. Outside of a trace there is none: the
-  /// result is nil.
-  public var tensor: Tensor? { Trace.current.map { $0.read(variable) } }
+  /// result is nil. Of a parameter that is stored as halves it is float32.
+  public var tensor: Tensor? { Trace.current.map { $0.readWide(variable) } }
 
   /// Assigns a new value inside a trace; the program writes it back when it runs.
-  package func assign(_ value: Tensor) { value.trace.assign(variable, value) }
+  package func assign(_ value: Tensor) {
+    let isHalf = type.computed != type && value.dtype == .float32
+    value.trace.assign(variable, isHalf ? value.converted(to: type.dtype) : value)
+  }
 }
 
 /// Names the parameters of a model after their place in it, reading its fields once.

@@ -32,6 +32,13 @@ public struct ActivationStatistics: Hashable, Sendable {
   /// logistic function; nil after others.
   public let saturated: Double?
 
+  package init(mean: Double, standardDeviation: Double, zeros: Double, saturated: Double?) {
+    self.mean = mean
+    self.standardDeviation = standardDeviation
+    self.zeros = zeros
+    self.saturated = saturated
+  }
+
   init(_ values: [Double]) {
     mean = values[0]
     standardDeviation = values[1]

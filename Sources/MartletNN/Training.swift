@@ -104,7 +104,9 @@ public final class TrainingStep {
     let weights = try StateVariable.read(parameters)
     let means = try StateVariable.read(averages)
     try StateVariable.write(
-      zip(parameters + averages, means + weights).map { (variable: $0, array: $1) })
+      zip(parameters + averages, means + weights).map { variable, array throws(RunError) in
+        (variable: variable, array: try array.stored(as: variable.type.dtype))
+      })
   }
 
   /// The session that steps run in: seed and step number of random draws.
@@ -215,6 +217,13 @@ public final class TrainingStep {
 
   /// The text of a stage of the compilation.
   public func dump(_ stage: Program.Stage) -> String { program.dump(stage) }
+}
+
+extension NDArray {
+  /// The elements rounded to another dtype of floating point; the array itself if it has that dtype.
+  package func stored(as dtype: DType) throws(RunError) -> NDArray {
+    dtype == self.dtype ? self : try NDArray(HostArray(TensorType(dtype, shape), doubles))
+  }
 }
 
 /// Compiles a training step whose closure returns the loss and auxiliary outputs by name.

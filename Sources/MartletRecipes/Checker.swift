@@ -54,6 +54,16 @@ package struct CheckedFields: Hashable, Sendable {
     default: return nil
     }
   }
+  /// A list of numbers.
+  package func numbers(_ name: String) -> [Double]? {
+    list(name)?.compactMap {
+      switch $0.value {
+      case .number(let x): x
+      case .integer(let x): Double(x)
+      default: nil
+      }
+    }
+  }
   /// One text or a list of them.
   package func texts(_ name: String) -> [String]? {
     switch values[name]?.value {

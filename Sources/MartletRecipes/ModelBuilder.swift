@@ -44,13 +44,27 @@ package struct ModelBuilder {
         report(fields, "model.lenet5", "takes images of 28 × 28 × 1, got \(text(input))")
         return nil
       }
-      return add(fields, "model.lenet5", LeNet5(classes: outputs), [outputs])
+      let model = LeNet5(classes: outputs)
+      let parts: [(String, any Layer, [Int])] = [
+        ("convolution1", model.convolution1, [28, 28, 6]), ("pool1", MaxPool2D(2), [14, 14, 6]),
+        ("convolution2", model.convolution2, [10, 10, 16]), ("pool2", MaxPool2D(2), [5, 5, 16]),
+        ("dense1", model.dense1, [120]), ("dense2", model.dense2, [84]),
+        ("output", model.output, [outputs]),
+      ]
+      for (name, layer, output) in parts {
+        add("model.lenet5.\(name)", ModelBuilder.kind(layer), layer, output)
+      }
+      return (model, [outputs])
     case "mlp":
       let sizes = [input.reduce(1, *)] + (fields.integers("hidden") ?? [512, 256]) + [outputs]
       for (a, b) in zip(sizes, sizes.dropFirst()) {
         guard count(a * b + b, fields, "model.mlp") else { return nil }
       }
-      return add(fields, "model.mlp", MLP(sizes), [outputs])
+      let model = MLP(sizes)
+      for (index, layer) in model.layers.enumerated() {
+        add("model.mlp.layers.\(index)", "linear", layer, [sizes[index + 1]])
+      }
+      return (model, [outputs])
     default: return nil
     }
   }
@@ -89,6 +103,19 @@ package struct ModelBuilder {
   ) -> (layer: any Layer, output: [Int])? {
     rows.append(LayerRow(path: path, name: fields.name, output: output, layer: layer))
     return (layer, output)
+  }
+  /// A part of a model that has a name of its own.
+  private mutating func add(
+    _ path: String, _ name: String, _ layer: any Layer, _ output: [Int]
+  ) {
+    rows.append(LayerRow(path: path, name: name, output: output, layer: layer))
+  }
+  private static func kind(_ layer: any Layer) -> String {
+    switch layer {
+    case is MartletNN.Conv2D: "conv2d"
+    case is MaxPool2D: "maxPool2d"
+    default: "linear"
+    }
   }
   /// Counts parameters before they are allocated.
   private mutating func count(_ more: Int, _ fields: CheckedFields, _ path: String) -> Bool {

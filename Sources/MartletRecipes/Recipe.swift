@@ -2,6 +2,7 @@
 
 import MartletData
 import MartletExecution
+import MartletNN
 
 /// A checked recipe; what it says of shapes is checked when its data is there.
 package struct Recipe: Sendable {
@@ -57,8 +58,19 @@ package struct Recipe: Sendable {
         checker.report("schedule.chain.\(index): 'until' is missing: a number", stage.position)
       }
     }
+    if root.fields("optimizer")?.name == "lbfgs", root.text("weights") ?? "float32" != "float32" {
+      checker.report(
+        "weights: lbfgs takes float32", root["weights"]?.position ?? root.position)
+    }
     if let clipping = root.fields("optimizer")?.fields("clipping"), clipping.values.count != 1 {
       checker.report("optimizer: clipping takes one of value, norm, globalNorm", clipping.position)
+    }
+    if let erasing = root.fields("data")?.fields("augmentation")?.fields("erasing"),
+      let area = erasing.numbers("area"), area.count == 2, area[0] > area[1]
+    {
+      checker.report(
+        "data.augmentation.erasing.area: the range must begin below its end",
+        erasing["area"]?.position ?? erasing.position)
     }
     for (path, axis) in root.fields("search")?.fields("space")?.values ?? [:] {
       guard case .fields(let fields) = axis.value, let range = fields.list("range"),
@@ -90,6 +102,10 @@ package struct Recipe: Sendable {
   package var epochs: Int { root.integer("epochs") ?? 10 }
   /// nil for the whole training set.
   package var batch: Int? { root.text("batch") == "all" ? nil : root.integer("batch") ?? 32 }
+  /// How weights are stored.
+  package var storage: WeightStorage {
+    root.text("weights").flatMap { WeightStorage(rawValue: $0) } ?? .float32
+  }
   package var seed: UInt64 { UInt64(root.integer("seed") ?? 0) }
 
   /// A path of the recipe, from the folder of its file.

@@ -19,6 +19,9 @@ extension Schema {
       .optional("optimizer", .choice("optimizer"), "adam", "How the weights are changed."),
       .optional("schedule", .choice("schedule"), "constant", "The learning rate over time."),
       .optional(
+        "weights", .word(["float32", "bfloat16", "float16"]), "float32",
+        "How weights are stored; they are computed with and updated in float32."),
+      .optional(
         "regularization", .section("regularization"), nil, "What keeps the weights small."),
       .optional("epochs", .integer(1...100_000), "10", "Passes over the training set."),
       .optional(
@@ -79,6 +82,48 @@ extension Schema {
         .optional("mirror", .boolean, "false", "Whether every other image is mirrored."),
         .optional("flip", .boolean, "false", "Whether every other image is upside down."),
         .optional("crop", .integer(0...1024), "0", "A random crop out of a border so wide."),
+        .optional(
+          "elastic", .section("elastic"), nil, "Bends, as hands do (Simard et al. 2003)."),
+        .optional("warp", .section("warp"), nil, "Local warps on a coarse grid."),
+        .optional("colors", .section("colors"), nil, "Brightness, contrast, saturation, hue."),
+        .optional(
+          "colorShift", .number(low: 0, high: 10), "0",
+          "Deviation of a shift along the principal components of the training set's colours "
+            + "(Krizhevsky et al. 2012; they took 0.1)."),
+        .optional(
+          "erasing", .section("erasing"), nil, "A rectangle of noise (Zhong et al. 2017)."),
+        .optional(
+          "border", .word(["black", "edge"]), "black", "What comes in from outside of the image."),
+      ]),
+    Section(
+      "elastic", "Elastic deformation of handwriting.", shorthand: "strength",
+      [
+        .optional(
+          "strength", .number(low: 0, high: 4096), "34", "What the smoothed field is times."),
+        .optional(
+          "smoothness", .number(low: 0.1, high: 64), "4", "The Gaussian's deviation in pixels."),
+      ]),
+    Section(
+      "warp", "Local warps: the points of a coarse grid are moved.", shorthand: "strength",
+      [
+        .optional("strength", .number(low: 0, high: 4096), "2", "Pixels, at most."),
+        .optional("points", .integer(2...64), "4", "Points along each axis."),
+      ]),
+    Section(
+      "colors", "Colour jitter. Saturation and hue are for images in colour.",
+      [
+        .optional("brightness", .number(low: 0, high: 1), "0", "Relative change, at most."),
+        .optional("contrast", .number(low: 0, high: 1), "0", "Relative change, at most."),
+        .optional("saturation", .number(low: 0, high: 1), "0", "Relative change, at most."),
+        .optional("hue", .number(low: 0, high: 0.5), "0", "Part of a turn, either way."),
+      ]),
+    Section(
+      "erasing", "A rectangle filled with noise.", shorthand: "probability",
+      [
+        .optional("probability", .number(low: 0, high: 1), "0.5", "How probable it is."),
+        .optional(
+          "area", .list(.number(low: 0, high: 1), count: 2...2), "[0.02, 0.33]",
+          "The part of the image that it takes: from, to."),
       ]),
   ]
 
@@ -229,8 +274,14 @@ extension Schema {
           "monitor", .word(["loss", "measure"]), "measure",
           "Of the validation set: the loss, or the first metric."),
         .optional(
-          "pruning", .word(["none", "median"]), "none",
-          "Ends trials that are worse than the median of the others at the same epoch."),
+          "pruning", .word(["none", "median", "asha"]), "none",
+          "Ends trials: those worse than the median of the others at the same epoch, or by "
+            + "asynchronous successive halving."),
+        .optional(
+          "firstRung", .integer(1...100_000), "1", "Epochs before asha's first decision."),
+        .optional(
+          "reduction", .integer(2...64), "4",
+          "Of asha: one in so many goes on past a rung, for so many times the epochs."),
         .optional("startup", .integer(1...10_000), "10", "Random trials before TPE's first."),
         .optional("points", .integer(2...1000), "4", "A grid's values on a range."),
         .optional("seed", .integer(0...Int.max), "0", "Makes the trials."),

@@ -19,7 +19,7 @@ extension Schema {
   /// Where a choice is explained: behind the first section that refers to it, or the root's.
   private static func home(of name: String) -> String {
     switch name {
-    case "source": "augmentation"
+    case "source": "erasing"
     case "layer", "initializer", "model": "head"
     case "optimizer", "schedule": "stage"
     case "axis": "search"

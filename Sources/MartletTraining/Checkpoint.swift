@@ -101,7 +101,14 @@ public struct Checkpoint: Sendable {
     plateau = json["plateau"]?.array?.compactMap(\.exactNumber)
     stopping = try field("stopping", json["stopping"].flatMap(Best.init))
     keptBest = try field("best", json["best"].flatMap(Best.init))
-    history = try field("history", json["history"].flatMap(History.init))
+    var history = try field("history", json["history"].flatMap(History.init))
+    let observations = json["observations"]?.array ?? []
+    history.observations = observations.compactMap(Observation.init)
+    guard history.observations.count == observations.count else {
+      throw DataError(
+        .wrongFormat, "a member is missing or no number", at: file.path, got: "observations")
+    }
+    self.history = history
     func arrays(_ name: String) throws(DataError) -> [NamedArray] {
       let arrays = try SafetensorsFile(folder.file(name, hint: nil)).arrays()
       guard json["arrays"]?[name]?.string == Checkpoint.checksum(arrays) else {
@@ -141,6 +148,7 @@ public struct Checkpoint: Sendable {
       .init("batch", .integer(contents.batch)), .init("examples", .integer(contents.examples)),
       .init("stopping", contents.stopping.json), .init("best", contents.keptBest.json),
       .init("history", contents.history.json),
+      .init("observations", Observation.json(contents.history.observations)),
       .init(
         "arrays",
         .object([

@@ -1,6 +1,7 @@
 // Numbers and histories in checkpoint.json, every bit kept.
 
 import MartletExecution
+import MartletNN
 
 extension JSONValue {
   /// A number; one that JSON has no word for as its bits, `"0x7ff0000000000000"`.
@@ -45,6 +46,58 @@ extension Measures {
       guard let value = member.value.exactNumber else { return nil }
       self[member.name] = value
     }
+  }
+}
+
+extension Observation {
+  /// The last observations, of 20,000 layers together: a run that tells of every step has more than
+  /// is worth keeping.
+  static func json(_ all: [Observation]) -> JSONValue {
+    var left = 20_000
+    let kept = all.reversed().prefix { one in
+      left -= one.gradientNorms.count + one.activations.count
+      return left >= 0
+    }
+    return .array(kept.reversed().map(\.json))
+  }
+
+  var json: JSONValue {
+    func object(_ pairs: [(String, JSONValue)]) -> JSONValue {
+      .object(pairs.sorted { $0.0 < $1.0 }.map { .init($0.0, $0.1) })
+    }
+    return .object([
+      .init("step", .integer(step)),
+      .init("gradient norms", object(gradientNorms.map { ($0.key, JSONValue(exactly: $0.value)) })),
+      .init(
+        "activations",
+        object(
+          activations.map { layer, x in
+            let all = [x.mean, x.standardDeviation, x.zeros] + (x.saturated.map { [$0] } ?? [])
+            return (layer, .array(all.map { JSONValue(exactly: $0) }))
+          })),
+    ])
+  }
+
+  init?(_ json: JSONValue) {
+    guard let step = json["step"]?.counter, let norms = json["gradient norms"]?.members,
+      let layers = json["activations"]?.members
+    else { return nil }
+    var gradientNorms: [String: Double] = [:]
+    for member in norms {
+      guard let value = member.value.exactNumber else { return nil }
+      gradientNorms[member.name] = value
+    }
+    var activations: [String: ActivationStatistics] = [:]
+    for member in layers {
+      let numbers = member.value.array?.compactMap(\.exactNumber) ?? []
+      guard (3...4).contains(numbers.count), numbers.count == member.value.array?.count else {
+        return nil
+      }
+      activations[member.name] = ActivationStatistics(
+        mean: numbers[0], standardDeviation: numbers[1], zeros: numbers[2],
+        saturated: numbers.count > 3 ? numbers[3] : nil)
+    }
+    self.init(step: step, gradientNorms: gradientNorms, activations: activations)
   }
 }
 

@@ -71,7 +71,7 @@ public struct EpochRecord: Hashable, Sendable {
 }
 
 /// What a step told of gradients and activations: ``TrainerOptions/observes``.
-public struct Observation: Sendable {
+public struct Observation: Hashable, Sendable {
   /// The step, from 1.
   public let step: Int
   /// The L2 norm of each layer's gradients.
@@ -108,7 +108,7 @@ public struct History: Sendable {
   /// The newest checkpoint written, if any.
   public internal(set) var checkpoint: String?
 
-  /// What steps told of gradients and activations; checkpoints do not hold it.
+  /// What steps told of gradients and activations. Checkpoints hold the last of them.
   public internal(set) var observations: [Observation] = []
 
   /// Nothing yet.

@@ -67,6 +67,17 @@ extension Layer {
         report.missing.append(path)
         continue
       }
+      // Of halves and their wider kin each becomes the other.
+      let isHalf = [array.dtype, parameter.type.dtype].contains {
+        $0 == .bfloat16 || $0 == .float16
+      }
+      if isHalf, array.dtype.isFloatingPoint, parameter.type.dtype.isFloatingPoint,
+        array.shape == parameter.shape
+      {
+        pairs.append((parameter.variable, try array.stored(as: parameter.type.dtype)))
+        report.loaded.append(path)
+        continue
+      }
       guard array.type == parameter.type else {
         report.mismatched.append(.init(path: path, got: array.type, expected: parameter.type))
         continue

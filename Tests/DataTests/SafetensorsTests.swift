@@ -50,6 +50,34 @@ import Testing
     #expect(try FileSystem.read(copy, limit: 1 << 20) == original)
   }
 
+  /// bfloat16 and float16 of every kind, as PyTorch wrote them, what it takes them for in float32, and
+  /// back into the very bytes of the file.
+  @Test func halvesAreThoseOfPyTorch() throws {
+    let folder = try TemporaryFolder()
+    let original = try fixture("halves.safetensors")
+    let arrays = try Safetensors.load(folder.write(original, "halves.safetensors"))
+    #expect(arrays.count == 9)
+    for (kind, dtype) in [("bfloat16", DType.bfloat16), ("float16", .float16)] {
+      let all = try named("\(kind).all", arrays)
+      #expect(all.type == TensorType(dtype, [1085]))
+      let single = try named("\(kind).all.float32", arrays).floats
+      for (place, (x, y)) in zip(all.floats, single).enumerated() {
+        #expect(
+          x.bitPattern == y.bitPattern || x.isNaN && y.isNaN,
+          "\(kind), element \(place): \(x), PyTorch \(y)")
+      }
+      // Rounded from float32 to the bits that PyTorch rounds to.
+      let source = try named("single", arrays)
+      let rounded = try NDArray(HostArray(TensorType(dtype, source.shape), source.doubles))
+      #expect(bytes(rounded) == bytes(try named("\(kind).rounded", arrays)))
+    }
+    #expect(try named("bfloat16.scalar", arrays).doubles == [-2.5])
+    #expect(try named("float16.empty", arrays).type == TensorType(.float16, [3, 0]))
+    let copy = folder.file("copy.safetensors")
+    try Safetensors.save(arrays.reversed(), to: copy)
+    #expect(try FileSystem.read(copy, limit: 1 << 20) == original)
+  }
+
   @Test func alignsDataAndReadsItself() throws {
     let folder = try TemporaryFolder()
     let path = folder.file("a.safetensors")

@@ -43,9 +43,10 @@ let sections: [Section] = [
         by: "AnalysisTests/wholeSetStatisticsArePyTorchs"),
       Feature(
         "Convolution of sequences and volumes, transposed, depthwise, separable; pooling of sequences",
-        "Conv1D", "Conv3D", "ConvTranspose2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPool1D",
-        "AveragePool1D", by: "LayerTests/convolutionVariantsLearn", "FixtureTests/agreesWithPyTorch"
-      ),
+        "Conv1D", "Conv3D", "ConvTranspose1D", "ConvTranspose2D", "ConvTranspose3D",
+        "DepthwiseConv2D", "SeparableConv2D", "MaxPool1D", "AveragePool1D",
+        by: "LayerTests/convolutionVariantsLearn", "FixtureTests/agreesWithPyTorch",
+        "TransposedTests/sequences", "TransposedTests/images", "TransposedTests/volumes"),
       Feature(
         "Recurrence as one C loop, forward and backward", "scan",
         by: "LoopTests/isTheWrittenOutSteps",
@@ -150,6 +151,10 @@ let sections: [Section] = [
         by: "StorageDTypeTests/halfArithmetic", "StorageDTypeTests/everyHalf",
         "StorageDTypeTests/integerArithmetic", "StorageDTypeTests/programsOverStorageDTypes"),
       Feature(
+        "Weights stored as bf16 or f16, with float32 gradients, updates and optimizer state",
+        "withWeights", "WeightStorage", by: "HalfWeightTests/fiftyStepsStayNearThoseOfFloat32",
+        "HalfWeightTests/smallStepsAddUp", "SafetensorsTests/halvesAreThoseOfPyTorch"),
+      Feature(
         "Bits independent of threads, passes and form", "CompileOptions.threads",
         by: "DeterminismTests/stepsAreEqualBitForBit", "DeterminismTests/formsAreEqualBitForBit",
         "HundredStepsTests/losses"),
@@ -177,7 +182,8 @@ let sections: [Section] = [
         "CheckpointTests/checkpointsThatCannotBeWritten"),
       Feature(
         "The first number that is none: operation, layer, line", "NonFiniteGuard",
-        by: "AnalysisTests/theFirstBadOperationHasALayerAndALine"),
+        by: "AnalysisTests/theFirstBadOperationHasALayerAndALine",
+        "ObservationTests/theLineInsideOfALoopIsNamed"),
       Feature(
         "Norms of gradients and statistics of activations", "StepStatistics",
         by: "AnalysisTests/stepsTellOfGradientsAndActivations",
@@ -236,9 +242,15 @@ let sections: [Section] = [
         "CheckerTests/hostileFilesAreRefused", "RunTests/builtInRecipesRun"),
       Feature("Built-in recipes", "martlet recipes", by: "RunTests/builtInRecipesRun"),
       Feature(
-        "Search: random, grid, coarse-to-fine, TPE, median pruning, a journal",
+        "Predictions of recipes' models: pictures, tables, several outputs", "martlet predict",
+        "martlet summary", by: "SavedRecipeTests/aFolderOfPicturesIsLearnedSavedAndRecognised",
+        "SavedRecipeTests/aTableWithWordsAndTwoHeadsIsReadAgainFromItsFile"),
+      Feature(
+        "Search: random, grid, coarse-to-fine, TPE, median pruning, ASHA, a journal",
         "martlet search", by: "SearchTests/parzenEstimatorsBeatRandomSearch",
-        "SearchTests/medianPruningEndsTheWorse", "SearchTests/aResumedSearchGoesOnAsItWouldHave"),
+        "SearchTests/medianPruningEndsTheWorse",
+        "SearchTests/successiveHalvingDecidesAsOptunaDoes",
+        "SearchTests/aResumedSearchGoesOnAsItWouldHave"),
       Feature(
         "Event files for TensorBoard", "EventLog",
         by: "EventTests/eventsAreTheBytesThatTensorBoardHasRead"),

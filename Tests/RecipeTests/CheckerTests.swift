@@ -76,6 +76,35 @@ private let good = """
     ])
 }
 
+@Test func augmentationsAreCheckedFieldByField() {
+  let text = """
+    data:
+      source: digits
+      augmentation:
+        elastic: {strength: -1, smothness: 2}
+        warp: {points: 1}
+        colors: {hue: 0.7}
+        colorShift: much
+        erasing: {area: [0.5, 0.1]}
+        border: white
+    model: [flatten, {linear: classes}]
+    """
+  #expect(
+    problems(text) == [
+      "4:25: data.augmentation.elastic.strength: expected a number from 0 to 4096, got -1",
+      "4:29: data.augmentation.elastic: unknown key 'smothness'; did you mean 'smoothness'?",
+      "5:20: data.augmentation.warp.points: expected an integer from 2 to 64, got 1",
+      "6:19: data.augmentation.colors.hue: expected a number from 0 to 0.5, got 0.7",
+      "7:17: data.augmentation.colorShift: expected a number from 0 to 10, got much",
+      "8:21: data.augmentation.erasing.area: the range must begin below its end",
+      "9:13: data.augmentation.border: expected black | edge, got white",
+    ])
+  #expect(
+    problems(
+      "data: {source: digits, augmentation: {elastic: 20, warp: {strength: 1}, erasing: 0.2}}\n"
+        + "model: [flatten, {linear: classes}]") == [])
+}
+
 @Test func hostileFilesAreRefused() throws {
   let bomb =
     "a0: &a0 [1, 1]\n"

@@ -27,6 +27,22 @@ func builtInRecipesRun(name: String) throws {
   try run.run()
   let (measures, line) = try run.evaluate()
   #expect(line.hasPrefix("test "))
+  // What is saved says the same, bit for bit.
+  let path = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "built-in-\(UUID().uuidString)"
+  ).path
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  try run.save(to: path, notes: [])
+  let (manifest, weights) = try ModelDirectory.read(path)
+  if manifest.name == SavedRecipe.name {
+    let saved = try SavedRecipe(manifest, weights, at: path)
+    let inputs = try run.finalPart.examples.batch([0, 1, 2])[0]
+    let spec = TensorSpec(inputs.shape)
+    #expect(
+      try compile(spec) { saved.problem.model($0) }(inputs).floats
+        == compile(spec) { run.problem.model($0) }(inputs).floats)
+    #expect(try saved.answers(inputs).count == 3)
+  }
   switch name {
   case "diabetes-linear": #expect(abs((measures["R²"] ?? 0) - 0.4926) < 0.01)
   case "breast-cancer-logistic": #expect((measures["accuracy"] ?? 0) > 0.96)
@@ -93,7 +109,8 @@ func builtInRecipesRun(name: String) throws {
     try made.save(to: path, notes: [])
     let (manifest, weights) = try ModelDirectory.read(path)
     #expect(weights.count == 2 && manifest.name == "recipe")
-    #expect(manifest.notes.contains { $0.name == "divisors of y" })
+    #expect(manifest.outputs?.array?.first?["divisors"]?.array?.count == 1)
+    #expect(manifest.table?["columns"]?.array?.count == 3)
   }
 
   @Test func whatDoesNotFitIsSaidWithItsPlace() throws {

@@ -2,6 +2,7 @@
 
 import Foundation
 import MartletData
+import MartletExecution
 import Testing
 
 import MartletRecipes
@@ -125,6 +126,43 @@ private let mixedAxes = [
   #expect(!MedianPruning.prunes(late, among: trials, rising: true))
 }
 
+/// Epoch by epoch the very decisions of Optuna's SuccessiveHalvingPruner, several trials at a time.
+@Test func successiveHalvingDecidesAsOptunaDoes() throws {
+  let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/asha.json")
+  let json = try JSONValue(parsing: Array(Data(contentsOf: file)), file: file.path)
+  for item in try #require(json.array) {
+    var plan = SearchPlan(axes: braninAxes)
+    plan.trials = 100
+    plan.pruning = .halving(
+      first: try #require(item["first"]?.integer), factor: try #require(item["factor"]?.integer))
+    let search = Search(plan, journal: nil)
+    let rising = item["rising"]?.bool == true
+    let log = try #require(item["log"]?.array)
+    var ended = 0
+    for entry in log {
+      let number = try #require(entry.array?[0].integer)
+      while search.trials.count <= number { _ = try search.next() }
+      let stops = try search.epoch(
+        number, try #require(entry.array?[1].number), rising: rising)
+      #expect(
+        stops == entry.array?[2].bool, "trial \(number), epoch \(search.trials[number].curve.count)"
+      )
+      if stops {
+        try search.end(number, .pruned)
+        ended += 1
+      }
+    }
+    #expect(ended > 15)
+    // The best of those that saw the end is among the best of all by their last numbers.
+    #expect(log.count < search.trials.count * 27 / 2, "\(log.count) epochs")
+  }
+  var broken = Trial(number: 0, values: [])
+  broken.curve = [.nan]
+  #expect(
+    SuccessiveHalving.prunes(broken, among: [], rising: false, first: 1, factor: 3))
+}
+
 @Suite struct JournalTests {
   let path = FileManager.default.temporaryDirectory.appendingPathComponent(
     "journal-\(UUID().uuidString)"
@@ -202,7 +240,9 @@ private let mixedAxes = [
   let good = try #require(
     try plan("{space: {optimizer.adam.learningRate: {log: [1e-4, 1]}, epochs: {integer: [1, 9]}}}"))
   #expect(good.axes.map(\.path) == ["optimizer.adam.learningRate", "epochs"])
-  #expect(good.method == .tpe && good.trials == 20)
+  #expect(good.method == .tpe && good.trials == 20 && good.pruning == .none)
+  let halving = try plan("{space: {epochs: {integer: [1, 9]}}, pruning: asha, reduction: 3}")
+  #expect(halving?.pruning == .halving(first: 1, factor: 3))
   #expect(throws: RecipeError.self) { try plan("{space: {optimizer.sgd.rate: {log: [1e-4, 1]}}}") }
   #expect(throws: RecipeError.self) { try plan("{space: {model.7: {choice: [relu]}}}") }
   let search = Search(good, journal: nil)

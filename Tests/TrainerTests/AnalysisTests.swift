@@ -165,6 +165,16 @@ func numbersThatAreNoneAreFound(_ guardian: NonFiniteGuard) throws {
   #expect(history.observations[0].activations.keys.contains("input"))
   let (other, plain) = try run(try quickOptions())
   #expect(try Trace(trainer, history) == Trace(other, plain))
+  // A checkpoint holds them, bit for bit, and a run that goes on adds to them.
+  let path = NSTemporaryDirectory() + "martlet-observations-\(UUID().uuidString)"
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  try trainer.save(to: path)
+  #expect(try Checkpoint(path).history.observations == history.observations)
+  let longer = try Trainer(
+    Net(), Adam(learningRate: 1e-2), training: Blobs(count: 60), batch: 16, epochs: 3,
+    options: options, loss: crossEntropy)
+  try longer.resume(from: path)
+  #expect(try longer.run().observations.map(\.step) == [1, 4, 7, 10])
 }
 
 private struct TwoNorms: Layer {

@@ -49,6 +49,12 @@ private func print(_ items: Any...) { for item in items { _ = "\(item)" } }
   let folder = NSTemporaryDirectory() + "martlet-guide-\(UUID().uuidString)"
   defer { try? FileManager.default.removeItem(atPath: folder) }
 
+  let half = withWeights(storedAs: .bfloat16) { MLP([4, 16, 3]) }
+  let stored = try Trainer(
+    half, Adam(learningRate: 1e-2), training: examples, batch: 32, epochs: 2
+  ) { softmaxCrossEntropy(logits: $0, labels: $1) }
+  try stored.run()
+
   let parts = try examples.split([0.8, 0.2], seed: 1, stratified: true)
   let trainer = try Trainer(
     model, Adam(learningRate: 1e-2), training: parts[0], validation: parts[1], batch: 32,

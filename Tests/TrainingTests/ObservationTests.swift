@@ -179,6 +179,58 @@ private func makeStep(_ model: Network) throws -> TrainingStep {
     #expect(try step.run(good).item().isFinite)
   }
 
+  /// Not the loop is to blame but a line in its body; also behind another loop, and backwards.
+  @Test(arguments: [false, true]) func theLineInsideOfALoopIsNamed(_ reversed: Bool) throws {
+    let line: UInt = #line + 5
+    let run = try compile(TensorSpec([9, 4]), TensorSpec([4]), options: try guarded()) { x, start in
+      let (_, first) = scan(over: [x], carrying: [start]) { ([$0[0] * 0.5 + $1[0]], [$1[0] * 2]) }
+      let (last, _) = scan(over: first, carrying: [start], reversed: reversed) { carry, x in
+        let sum = carry[0] + x[0]
+        let root = sqrt(sum + 1)
+        return ([carry[0] * 0 + root * 0.1], [root])
+      }
+      return last[0].sum()
+    }
+    var values = [Float](repeating: 0.25, count: 36)
+    #expect(try run(NDArray(values, shape: [9, 4]), NDArray(zeros: [4])).item().isFinite)
+    values[5 * 4 + 2] = -7
+    let found = try error {
+      _ = try run(NDArray(values, shape: [9, 4]), NDArray(zeros: [4]))
+    }
+    #expect(
+      found.message.contains("first in sqrt(f32[4]), which gave nan at position 2"), "\(found)")
+    #expect(found.message.contains("in step 5 of a loop of 9"), "\(found)")
+    #expect(found.place.contains("ObservationTests.swift:\(line)"), "\(found)")
+  }
+
+  /// The layer that is called in each step, while it trains.
+  @Test func theLayerInsideOfALoopIsNamed() throws {
+    struct Loop: Layer {
+      let cell = Linear(4, 4)
+      let output = Linear(4, 2)
+      func callAsFunction(_ x: Tensor) -> Tensor {
+        let start = x.sum(axes: [0]) * 0 + 1
+        let (last, _) = scan(over: [x], carrying: [start]) { ([cell($0[0]) + $1[0]], []) }
+        return output(last[0] * 1e-30)
+      }
+    }
+    let model = Loop()
+    #expect(model.parameters.count == 4)
+    let step = try compile(
+      training: model, with: SGD(learningRate: 0.1), TensorSpec([6, 2, 4]), TensorSpec([2], .int32),
+      options: try guarded()
+    ) { softmaxCrossEntropy(logits: model($0), labels: $1) }
+    let x = try NDArray((0..<48).map { Float($0 % 5) - 2 }, shape: [6, 2, 4])
+    let labels = try NDArray([0, 1] as [Int32])
+    _ = try step(x, labels)
+    // Finite by itself: 1e25, then 1e50.
+    try model.cell.weight.set(NDArray([Float](repeating: 1e25, count: 16), shape: [4, 4]))
+    let found = try error { _ = try step(x, labels) }
+    #expect(found.message.contains("first in dot(f32[2,4], f32[4,4]), which gave"), "\(found)")
+    #expect(found.message.contains("in step 1 of a loop of 6"), "\(found)")
+    #expect(found.place.contains("cell"), "\(found)")
+  }
+
   @Test func layersAreNamed() throws {
     let model = Network()
     #expect(model.parameters.count == 8)  // which names them

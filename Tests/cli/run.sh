@@ -214,6 +214,22 @@ cp -r "$work/mlp" "$work/mixed"
 cp "$work/lenet5/weights.safetensors" "$work/mixed/weights.safetensors"
 run 1 "another model's weights" "$tool" predict "$work/mixed" --index 0
 
+# Models of recipes: what they were trained on, a table's rows, what is inside.
+run 0 "train a recipe" "$tool" train iris-mlp --epochs 20 --output "$work/iris"
+run 0 "an example of its data" "$tool" predict "$work/iris" --index 3 \
+  && last "an example of its data" '^species: [a-z]+ \([0-9.]+ %\), '
+run 1 "no such example" "$tool" predict "$work/iris" --index 1000
+printf 'petal width (cm),petal length (cm),sepal width (cm),sepal length (cm)\n0.2,1.4,3.5,5.1\n2.3,5.4,3.0,6.9\n' >"$work/iris.csv"
+run 0 "rows of a table" "$tool" predict "$work/iris" "$work/iris.csv" \
+  && prints "rows of a table" '^setosa,0\.[0-9]+$' && last "rows of a table" '^virginica,0\.[0-9]+$'
+printf 'petal width (cm),petal length (cm)\n0.2,1.4\n' >"$work/narrow.csv"
+run 1 "a table that lacks columns" "$tool" predict "$work/iris" "$work/narrow.csv" \
+  && says "a table that lacks columns" "sepal"
+run 1 "a picture for a table's model" "$tool" predict "$work/iris" "$work/seven.png"
+run 0 "summary of a recipe's model" "$tool" summary "$work/iris" \
+  && prints "summary of a recipe's model" '^output: species: setosa, versicolor, virginica$'
+run 0 "inspect a recipe's model" "$tool" inspect "$work/iris" --stage fused --training
+
 # Looking inside.
 for stage in trace optimized fused plan c; do
   run 0 "inspect $stage" "$tool" inspect lenet5 --stage $stage --training

@@ -16,6 +16,11 @@ public struct TabularInput: Hashable, Sendable {
     public let name: String
     /// How its texts become numbers, with the vocabulary; nil for a column of numbers.
     public let encoding: CategoricalEncoding?
+
+    package init(name: String, encoding: CategoricalEncoding? = nil) {
+      self.name = name
+      self.encoding = encoding
+    }
   }
 
   /// The columns in the order of the input.
@@ -32,7 +37,7 @@ public struct TabularInput: Hashable, Sendable {
       scaling: scaling, location: set.name)
   }
 
-  private init(columns: [Column], scaling: Scaling?, location: String) throws(DataError) {
+  package init(columns: [Column], scaling: Scaling?, location: String) throws(DataError) {
     self.columns = columns
     self.scaling = scaling
     guard scaling == nil || scaling?.columns == featureCount else {

@@ -14,23 +14,30 @@ package struct ModelManifest: Hashable, Sendable {
   package var deviation: Float
   /// How a table's columns become the input, for models of tables, as MartletData spells it.
   package var table: JSONValue?
+  /// How a picture of another size becomes the input (`crop`); nil where it is a drawing, light on
+  /// dark, as the digits of MNIST are.
+  package var fit: String?
   /// The classes in the order of the model's outputs.
   package var classes: [String]
   /// The layers, as the module that builds them spells them.
   package var layers: [JSONValue]
+  /// What each output means, for models of recipes, as MartletRecipes spells it.
+  package var outputs: JSONValue?
   /// Anything else worth keeping: the data set, the accuracy, the seed.
   package var notes: [JSONValue.Member]
 
   package init(
     name: String, inputShape: [Int], mean: Float = 0, deviation: Float = 1,
-    table: JSONValue? = nil, classes: [String], layers: [JSONValue] = [],
-    notes: [JSONValue.Member] = []
+    table: JSONValue? = nil, fit: String? = nil, classes: [String], layers: [JSONValue] = [],
+    outputs: JSONValue? = nil, notes: [JSONValue.Member] = []
   ) {
     self.name = name
     self.inputShape = inputShape
     self.mean = mean
     self.deviation = deviation
     self.table = table
+    self.fit = fit
+    self.outputs = outputs
     self.classes = classes
     self.layers = layers
     self.notes = notes
@@ -39,7 +46,7 @@ package struct ModelManifest: Hashable, Sendable {
   private static let format = "martlet-model"
 
   package func encoded(file: String) throws(DataError) -> [UInt8] {
-    try JSONValue.object([
+    var members: [JSONValue.Member] = [
       .init("format", .string(ModelManifest.format)),
       .init("version", .integer(ModelManifest.version)),
       .init("name", .string(name)),
@@ -50,15 +57,19 @@ package struct ModelManifest: Hashable, Sendable {
             .init("shape", .array(inputShape.map { .integer($0) })),
             .init("mean", .number(Double(mean))),
             .init("deviation", .number(Double(deviation))),
-          ] + (table.map { [.init("table", $0)] } ?? []))),
+          ] + (table.map { [.init("table", $0)] } ?? [])
+            + (fit.map { [.init("fit", .string($0))] } ?? []))),
       .init("classes", .array(classes.map { .string($0) })),
       .init("layers", .array(layers)),
-      .init("notes", .object(notes)),
-    ]).encoded(indent: 2, file: file)
+    ]
+    if let outputs { members.append(.init("outputs", outputs)) }
+    members.append(.init("notes", .object(notes)))
+    return try JSONValue.object(members).encoded(indent: 2, file: file)
   }
 
   package init(parsing bytes: [UInt8], file: String) throws(DataError) {
-    let json = try JSONValue(parsing: bytes, file: file)
+    // As deep as a recipe may be nested, and some.
+    let json = try JSONValue(parsing: bytes, file: file, depthLimit: 80)
     func bad(_ what: String, _ expected: String) -> DataError {
       DataError(.wrongFormat, "model.json: \(what)", at: file, expected: expected)
     }
@@ -91,6 +102,7 @@ package struct ModelManifest: Hashable, Sendable {
     guard let notes = json["notes"]?.members else { throw bad("no notes", "an object") }
     self.init(
       name: name, inputShape: extents, mean: mean, deviation: deviation,
-      table: json["input"]?["table"], classes: names, layers: layers, notes: notes)
+      table: json["input"]?["table"], fit: json["input"]?["fit"]?.string, classes: names,
+      layers: layers, outputs: json["outputs"], notes: notes)
   }
 }

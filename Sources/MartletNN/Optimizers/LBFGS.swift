@@ -64,6 +64,11 @@ public struct LBFGS: Sendable {
     _ loss: @escaping ([Tensor]) throws -> Tensor
   ) throws -> Fit {
     let parameters = model.parameters.filter(\.isTrainable)
+    if let half = parameters.first(where: { $0.type.computed != $0.type }) {
+      throw RunError(
+        .input, "L-BFGS takes weights of float32 or float64, got \(half.type)", at: half.path,
+        hint: "its line search needs losses that differ in less than halves can tell")
+    }
     let specs = inputs.map { TensorSpec($0.shape, $0.dtype) }
     let function = try compile(specs, options: options) { tensors in
       let value = try loss(tensors)

@@ -10,6 +10,8 @@ struct StepUpdate {
   private let policy: UpdatePolicy
   private let parameters: [Parameter]
   private let slots: [[StateVariable]]
+  /// What rounding took from each weight that is stored as halves; nil for the others.
+  private let remainders: [StateVariable?]
   private let scalars: [StateVariable]
   private let counter: StateVariable
   /// Batches since the last update, and the sums of their gradients.
@@ -35,8 +37,14 @@ struct StepUpdate {
     }
     slots = parameters.map { parameter in
       optimizer.slots.map {
-        StateVariable(parameter.type, path: "\(parameter.path).\($0)", isTrainable: false)
+        StateVariable(
+          parameter.type.computed, path: "\(parameter.path).\($0)", isTrainable: false)
       }
+    }
+    remainders = parameters.map { parameter in
+      let type = parameter.type.computed
+      guard type != parameter.type else { return nil }
+      return StateVariable(type, path: "\(parameter.path).remainder", isTrainable: false)
     }
     scalars = optimizer.scalars.map { scalar("optimizer.\($0.name)", initial: $0.initial) }
     counter = scalar("optimizer.step")
@@ -44,22 +52,27 @@ struct StepUpdate {
     sums =
       policy.accumulation > 1
       ? parameters.map {
-        StateVariable($0.type, path: "\($0.path).gradientSum", isTrainable: false)
+        StateVariable($0.type.computed, path: "\($0.path).gradientSum", isTrainable: false)
       } : []
     averaged =
       policy.averageDecay == nil
       ? []
       : parameters.map { parameter in
         let variable = parameter.variable
+        let type = parameter.type.computed
         // The average begins where the weights begin: the same (seed, path) fills both.
         return (
           parameter,
-          StateVariable(parameter.type, path: "\(parameter.path).average", isTrainable: false) {
+          StateVariable(type, path: "\(parameter.path).average", isTrainable: false) {
             bytes, _, _ in
             variable.initialize()
-            if let address = variable.address {
-              bytes.copyMemory(
-                from: UnsafeRawBufferPointer(start: address, count: bytes.count))
+            guard let address = variable.address else { return }
+            let stored = UnsafeRawBufferPointer(
+              start: address, count: variable.type.byteCount)
+            if type == variable.type {
+              bytes.copyMemory(from: stored)
+            } else {
+              HostArray(type, HostArray(bytes: stored, variable.type).doubles).write(to: bytes)
             }
           }
         )
@@ -68,7 +81,8 @@ struct StepUpdate {
 
   /// Everything that a checkpoint holds beside the model's own parameters.
   var state: [StateVariable] {
-    slots.flatMap { $0 } + scalars + (optimizer.countsSteps ? [counter] : [])
+    slots.flatMap { $0 } + remainders.compactMap { $0 } + scalars
+      + (optimizer.countsSteps ? [counter] : [])
       + (sums.isEmpty ? [] : [batches] + sums) + averaged.map(\.average)
   }
 
@@ -98,7 +112,8 @@ struct StepUpdate {
       }
       for (index, parameter) in parameters.enumerated() {
         update(
-          parameter, all[index], slots[index], step, shared, learningRate, kept: kept, in: trace)
+          parameter, all[index], slots[index], remainders[index], step, shared, learningRate,
+          kept: kept, in: trace)
       }
       for (parameter, average) in averaged {
         guard let decay = policy.averageDecay else { continue }
@@ -110,11 +125,11 @@ struct StepUpdate {
   }
 
   private func update(
-    _ parameter: Parameter, _ gradient: Tensor, _ variables: [StateVariable], _ step: Tensor,
-    _ shared: [String: Tensor], _ learningRate: Tensor, kept: (Tensor, Tensor) -> Tensor,
-    in trace: Trace
+    _ parameter: Parameter, _ gradient: Tensor, _ variables: [StateVariable],
+    _ remainder: StateVariable?, _ step: Tensor, _ shared: [String: Tensor],
+    _ learningRate: Tensor, kept: (Tensor, Tensor) -> Tensor, in trace: Trace
   ) {
-    let dtype = parameter.type.dtype
+    let dtype = parameter.type.computed.dtype
     let path = parameter.path
     let scale = policy.rateScale(path, parameter.shape)
     if scale == 0 { return }
@@ -124,12 +139,21 @@ struct StepUpdate {
     var state = OptimizerState(
       slots: Dictionary(zip(optimizer.slots, old), uniquingKeysWith: { a, _ in a }),
       scalars: shared.mapValues { $0.converted(to: dtype) }, step: step.converted(to: dtype))
-    let weight = parameter.tensor(in: trace)
+    let stored = parameter.tensor(in: trace)
+    let rest = remainder.map { trace.read($0) }
+    // Exact: a float32 number less its rounding to halves is one, and so is their sum.
+    let weight = rest.map { stored + $0 } ?? stored
     let updated = policy.projected(
       optimizer.update(
         policy.decayed(weight, rate, path), policy.penalised(gradient, weight, path),
         learningRate: rate, &state), path)
-    parameter.assign(kept(updated, weight))
+    if let remainder, let rest {
+      let rounded = updated.converted(to: parameter.type.dtype).converted(to: dtype)
+      parameter.assign(kept(rounded, stored))
+      trace.assign(remainder, kept(updated - rounded, rest))
+    } else {
+      parameter.assign(kept(updated, weight))
+    }
     for (index, name) in optimizer.slots.enumerated() {
       if let value = state.slots[name] {
         trace.assign(variables[index], kept(value, old[index]))

@@ -52,6 +52,8 @@ package final class Trace: @unchecked Sendable {
   package private(set) var assignments: [Int: Tensor] = [:]
   /// Values that stand for their cells as constants, by cell.
   package var frozen: [ObjectIdentifier: HostArray] = [:]
+  /// Values of cells that are stored as halves, converted, by the stored value.
+  private var widened: [Value: Tensor] = [:]
   private var streams = 0
   private var key: (seed: Tensor, step: Tensor)?
   /// Values observed by `tap`, in order.
@@ -222,6 +224,18 @@ package final class Trace: @unchecked Sendable {
     return initialValue(index)
   }
 
+  /// The cell's value as arithmetic takes it: halves as float32. One conversion serves all uses, so
+  /// that gradients meet before anything is rounded.
+  package func readWide(_ cell: any StateCell) -> Tensor {
+    if let parent { return parent.readWide(cell) }
+    let stored = read(cell)
+    guard stored.dtype == .bfloat16 || stored.dtype == .float16 else { return stored }
+    if let value = stored.value, let known = widened[value] { return known }
+    let wide = stored.converted(to: .float32)
+    if let value = stored.value { widened[value] = wide }
+    return wide
+  }
+
   package func initialValue(_ index: Int) -> Tensor {
     let parameter = graph.parameters[cells[index].parameter]
     return Tensor(trace: self, value: parameter.value, type: graph.type(parameter.value))
@@ -321,6 +335,7 @@ package final class Trace: @unchecked Sendable {
   /// compilation with assignments or draws would leak its trace and the state behind it.
   package func release() {
     assignments = [:]
+    widened = [:]
     taps = []
     layerResults = []
     key = nil

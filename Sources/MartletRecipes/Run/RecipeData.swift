@@ -34,6 +34,10 @@ package struct RecipeData: Sendable {
   /// How columns became numbers; nil for images and where nothing is scaled.
   package var columns: Scaling?
   package var columnNames: [String] = []
+  /// How pictures of other sizes become inputs; nil for drawings, light on dark, and for tables.
+  package var fit: ImageFolder.Fit?
+  /// The columns of the table that the features come from, with their vocabularies; nil for images.
+  package var table: [TabularInput.Column]?
 }
 
 extension RecipeData {
@@ -80,10 +84,14 @@ extension RecipeData {
         stratified: split?.boolean("stratified") ?? true)
       (indices, held) = (parts[0].indices, parts[1].indices)
     }
-    let scaling = try pixelScaling(set, indices, data.text("scaling") ?? "standard")
+    let trained = try RecipeAugmentation.part(set.train, indices)
+    let scaling = pixelScaling(trained, data.text("scaling") ?? "standard")
     let scaled = try set.train.examples(scaling: scaling)
     let augmented = try set.train.examples(
-      scaling: scaling, augmentation: augmentation(data.fields("augmentation")))
+      scaling: scaling,
+      augmentation: RecipeAugmentation.made(
+        data.fields("augmentation"), recipe, channels: set.train.channels
+      ) { trained })
     return RecipeData(
       name: set.name, training: try Subset(augmented, indices),
       validation: held.isEmpty ? nil : try Subset(scaled, held),
@@ -93,36 +101,15 @@ extension RecipeData {
       pixels: scaling)
   }
 
-  /// Of the images that are trained on, held-out ones not among them.
-  private static func pixelScaling(
-    _ set: Dataset, _ indices: [Int], _ kind: String
-  ) throws -> PixelScaling {
-    let size = set.train.imageSize
-    var pixels: [UInt8] = []
-    pixels.reserveCapacity(indices.count * size)
-    for index in indices { pixels += set.train.images[(index * size)..<((index + 1) * size)] }
+  private static func pixelScaling(_ images: Dataset.Split, _ kind: String) -> PixelScaling {
     switch kind {
-    case "standard":
-      return try Dataset.Split(
-        images: pixels, labels: [Int32](repeating: 0, count: indices.count),
-        height: set.train.height, width: set.train.width, channels: set.train.channels
-      ).normalization()
+    case "standard": return images.normalization()
     case "minMax":
-      let (low, high) = (pixels.min() ?? 0, pixels.max() ?? 255)
+      let (low, high) = (images.images.min() ?? 0, images.images.max() ?? 255)
       return PixelScaling(
         mean: Float(low) / 255, deviation: high > low ? Float(high - low) / 255 : 1)
     default: return .unit
     }
-  }
-
-  private static func augmentation(_ fields: CheckedFields?) -> Augmentation? {
-    guard let fields else { return nil }
-    var augmentation = Augmentation(
-      shift: Float(fields.number("shift") ?? 0), rotation: Float(fields.number("rotation") ?? 0),
-      scaling: Float(fields.number("zoom") ?? 0), mirror: fields.boolean("mirror") ?? false)
-    augmentation.flip = fields.boolean("flip") ?? false
-    augmentation.crop = fields.integer("crop") ?? 0
-    return augmentation
   }
 
   private static func imageFolder(
@@ -149,38 +136,23 @@ extension RecipeData {
     let parts = try plain.split(
       [1 - test - validation, validation, test].filter { $0 > 0 },
       seed: UInt64(split?.integer("seed") ?? 0), stratified: split?.boolean("stratified") ?? true)
-    var scaling = PixelScaling.unit
-    if data.text("scaling") ?? "standard" == "standard" {
-      scaling = try moments(plain, parts[0].indices)
-    }
+    let kind = data.text("scaling") ?? "standard"
+    let scaling =
+      kind == "none"
+      ? .unit : pixelScaling(try RecipeAugmentation.sample(plain, parts[0].indices), kind)
     var (scaled, augmented) = (plain, plain)
     scaled.scaling = scaling
     augmented.scaling = scaling
-    augmented.augmentation = augmentation(data.fields("augmentation"))
+    augmented.augmentation = try RecipeAugmentation.made(
+      data.fields("augmentation"), recipe, channels: channels ?? 3
+    ) { try RecipeAugmentation.sample(plain, parts[0].indices) }
     return RecipeData(
       name: FileSystem.split(path).last, training: try Subset(augmented, parts[0].indices),
       validation: validation > 0 ? try Subset(scaled, parts[1].indices) : nil,
       test: test > 0 ? try Subset(scaled, parts[parts.count - 1].indices) : nil,
       input: [size[0], size[1], channels ?? 3],
       targets: [RecipeTarget(name: "class", field: 1, classes: plain.classNames, width: 1)],
-      pixels: scaling)
-  }
-
-  /// Mean and deviation of pixels from 0 to 1, of at most 2,000 pictures evenly chosen.
-  private static func moments(_ set: ImageFolder, _ indices: [Int]) throws -> PixelScaling {
-    let step = max(1, indices.count / 2_000)
-    var (count, sum, squares) = (0.0, 0.0, 0.0)
-    for place in stride(from: 0, to: indices.count, by: step) {
-      for x in try set.batch([indices[place]])[0].doubles {
-        count += 1
-        sum += x
-        squares += x * x
-      }
-    }
-    let mean = sum / max(1, count)
-    let variance = max(0, squares / max(1, count) - mean * mean)
-    return PixelScaling(
-      mean: Float(mean), deviation: variance > 1e-12 ? Float(variance.squareRoot()) : 1)
+      pixels: scaling, fit: plain.fit)
   }
 
   // MARK: - Tables
@@ -193,6 +165,8 @@ extension RecipeData {
     var classes: [String: [String]] = [:]
     var features: [String]
     var targets: [String]
+    /// The columns of the table that the features come from.
+    var inputs: [TabularInput.Column] = []
   }
 
   private static func builtIn(_ source: CheckedFields, _ recipe: Recipe) throws -> Columns {
@@ -214,6 +188,7 @@ extension RecipeData {
         "data.\(source.name): no column '\(name)'; "
           + Checker.suggestion(name, columns.names), at: source.position)
     }
+    columns.inputs = columns.features.map { TabularInput.Column(name: $0) }
     for name in columns.features where columns.classes[name] != nil {
       throw recipe.error(
         "data.\(source.name): '\(name)' is a class and no feature", at: source.position)
@@ -260,6 +235,9 @@ extension RecipeData {
             uniquingKeysWith: { a, _ in a }) : textColumns(table, target))
       if index == 0 {
         result.features = set.featureNames
+        result.inputs = set.columnNames.map {
+          TabularInput.Column(name: $0, encoding: set.encodings[$0])
+        }
         for column in 0..<set.featureCount {
           result.names.append(set.featureNames[column])
           result.values.append((0..<set.count).map { set.features[$0 * set.featureCount + column] })
@@ -365,7 +343,7 @@ extension RecipeData {
     return RecipeData(
       name: columns.name, training: sets[0], validation: validation > 0 ? sets[1] : nil,
       test: test > 0 ? sets.last : nil, input: [columns.features.count], targets: targets,
-      columns: scaling, columnNames: columns.features)
+      columns: scaling, columnNames: columns.features, table: columns.inputs)
   }
 
   private static func scaled<E: Examples>(

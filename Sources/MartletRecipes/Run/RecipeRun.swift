@@ -25,7 +25,7 @@ package final class RecipeRun {
     _ recipe: Recipe, options: TrainerOptions, callbacks: [any Callback] = []
   ) throws {
     let data = try RecipeData.read(recipe)
-    let problem = try RecipeProblem(recipe, data)
+    let problem = try withWeights(storedAs: recipe.storage) { try RecipeProblem(recipe, data) }
     let root = recipe.root
     let batch = recipe.batch ?? data.training.count
     let perEpoch =
@@ -144,71 +144,6 @@ package final class RecipeRun {
       line = "\(name) \(metric.name): \(NumberText.fixed(value * 100, 2)) %"
     }
     return (measures, line)
-  }
-
-  /// Writes the model: weights, shapes, classes and scalings.
-  package func save(to path: String, notes: [JSONValue.Member]) throws {
-    var notes = notes
-    notes.append(.init("recipe", .string(recipe.name)))
-    if let columns = data.columns {
-      notes.append(.init("columns", .array(data.columnNames.map { .string($0) })))
-      notes.append(.init("offsets", .array(columns.offsets.map { .number($0) })))
-      notes.append(.init("divisors", .array(columns.divisors.map { .number($0) })))
-    }
-    for task in problem.tasks {
-      guard let scaling = task.target.scaling else { continue }
-      notes.append(
-        .init("offsets of \(task.target.name)", .array(scaling.offsets.map { .number($0) })))
-      notes.append(
-        .init("divisors of \(task.target.name)", .array(scaling.divisors.map { .number($0) })))
-    }
-    let classes = problem.tasks[0].target.classes ?? ["value"]
-    // A model by its name is one that `martlet predict` can build again.
-    if let named = recipe.root.fields("model"), let row = problem.rows.first,
-      let architecture = try Architecture.named(
-        named.name, input: data.input, classes: classes.count), named.integers("hidden") == nil
-    {
-      var weights: [NamedArray] = []
-      for parameter in row.layer.parameters {
-        let path = parameter.path.drop { $0 != "." }.dropFirst()
-        let inner = path.drop { $0 != "." }.dropFirst()
-        weights.append(NamedArray(String(inner), try parameter.value()))
-      }
-      let manifest = ModelManifest(
-        name: architecture.name, inputShape: data.input, mean: data.pixels?.mean ?? 0,
-        deviation: data.pixels?.deviation ?? 1, classes: classes, layers: architecture.layers,
-        notes: notes)
-      try ModelDirectory.write(manifest, weights, metadata: ["format": "martlet"], to: path)
-      return
-    }
-    let manifest = ModelManifest(
-      name: "recipe", inputShape: data.input, mean: data.pixels?.mean ?? 0,
-      deviation: data.pixels?.deviation ?? 1, classes: classes,
-      layers: [recipe.document.json], notes: notes)
-    var weights: [NamedArray] = []
-    for parameter in problem.model.parameters {
-      weights.append(NamedArray(parameter.path, try parameter.value()))
-    }
-    try ModelDirectory.write(manifest, weights, metadata: ["format": "martlet"], to: path)
-  }
-}
-
-extension YAMLNode {
-  /// The document as JSON.
-  package var json: JSONValue {
-    switch content {
-    case .scalar(let text, let isPlain):
-      if isPlain {
-        if let x = Int(text) { return .integer(x) }
-        if let x = YAMLNode.number(text) { return .number(x) }
-        if text == "true" || text == "false" { return .bool(text == "true") }
-        if text.isEmpty || text == "~" || text == "null" { return .null }
-      }
-      return .string(text)
-    case .sequence(let nodes): return .array(nodes.map(\.json))
-    case .mapping(let entries):
-      return .object(entries.map { .init($0.key, $0.value.json) })
-    }
   }
 }
 

@@ -61,18 +61,29 @@ package struct RecipeProblem: Sendable {
 
   /// - Throws: ``RecipeError`` with every impossible shape that can be found.
   package init(_ recipe: Recipe, _ data: RecipeData) throws(RecipeError) {
+    try self.init(recipe, input: data.input, targets: data.targets)
+  }
+
+  /// - Parameters:
+  ///   - input: The shape of one input.
+  ///   - targets: What can be predicted; at least one.
+  package init(
+    _ recipe: Recipe, input: [Int], targets: [RecipeTarget]
+  ) throws(RecipeError) {
     let root = recipe.root
     let heads = root.sections("heads") ?? []
-    let first = data.targets[0]
+    guard let first = targets.first else {
+      throw RecipeError(file: recipe.file, "the data has no target")
+    }
     var builder = ModelBuilder(
       classes: first.classes?.count, targets: first.width)
     var problems: [RecipeError.Problem] = []
-    var trunk: (layers: [any Layer], output: [Int])? = ([], data.input)
+    var trunk: (layers: [any Layer], output: [Int])? = ([], input)
     if let named = root.fields("model") {
-      trunk = builder.model(named, input: data.input, outputs: first.classes?.count ?? first.width)
+      trunk = builder.model(named, input: input, outputs: first.classes?.count ?? first.width)
         .map { ([$0.layer], $0.output) }
     } else if let list = root.list("model") {
-      trunk = builder.layers(list, input: data.input, path: "model")
+      trunk = builder.layers(list, input: input, path: "model")
     }
     problems += builder.problems
     rows = builder.rows
@@ -88,11 +99,11 @@ package struct RecipeProblem: Sendable {
     for (index, head) in heads.enumerated() {
       let name = head.text("name") ?? "\(index)"
       let column = head.text("target") ?? name
-      guard let target = data.targets.first(where: { $0.name == column }) else {
+      guard let target = targets.first(where: { $0.name == column }) else {
         problems.append(
           .init(
             "heads.\(index): no target '\(column)'; "
-              + Checker.suggestion(column, data.targets.map(\.name)), at: head.position))
+              + Checker.suggestion(column, targets.map(\.name)), at: head.position))
         continue
       }
       let task = RecipeProblem.task(name, target, head, recipe, &problems)

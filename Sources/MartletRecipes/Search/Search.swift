@@ -43,7 +43,7 @@ package final class Search {
     self.rising = rising
     trials[number].curve.append(value)
     try journal?.epoch(trials[number], value, rising: rising)
-    return plan.prunes && MedianPruning.prunes(trials[number], among: trials, rising: rising)
+    return plan.pruning.prunes(trials[number], among: trials, rising: rising)
   }
 
   /// Notes the end of a trial; its value is the best of its epochs unless one is given.

@@ -123,7 +123,7 @@ package struct SearchPlan: Hashable, Sendable {
   package var startup = 10
   package var points = 4
   package var seed: UInt64 = 0
-  package var prunes = false
+  package var pruning = Pruning.none
   /// Whether the recipe's first metric is watched, not the loss.
   package var monitorsMeasure = true
 
@@ -147,7 +147,13 @@ package struct SearchPlan: Hashable, Sendable {
     startup = search.integer("startup") ?? 10
     points = search.integer("points") ?? 4
     seed = UInt64(search.integer("seed") ?? 0)
-    prunes = search.text("pruning") == "median"
+    switch search.text("pruning") {
+    case "median": pruning = .median
+    case "asha":
+      pruning = .halving(
+        first: search.integer("firstRung") ?? 1, factor: search.integer("reduction") ?? 4)
+    default: pruning = .none
+    }
     monitorsMeasure = search.text("monitor") != "loss"
     trials = search.integer("trials") ?? (method == .grid ? gridCount ?? 0 : 20)
     guard method != .grid || gridCount != nil else {

@@ -34,6 +34,54 @@ package struct Trial: Hashable, Sendable {
   }
 }
 
+/// Which trials are ended before their last epoch.
+package enum Pruning: Hashable, Sendable {
+  case none
+  /// ``MedianPruning``
+  case median
+  /// ``SuccessiveHalving``: the first rung in epochs, and by how much each next one is longer.
+  case halving(first: Int, factor: Int)
+
+  func prunes(_ trial: Trial, among others: [Trial], rising: Bool) -> Bool {
+    switch self {
+    case .none: false
+    case .median: MedianPruning.prunes(trial, among: others, rising: rising)
+    case .halving(let first, let factor):
+      SuccessiveHalving.prunes(trial, among: others, rising: rising, first: first, factor: factor)
+    }
+  }
+}
+
+/// Asynchronous successive halving (ASHA; Li et al. 2020), in the form without pauses: rungs are at
+/// r, rη, rη², … epochs, and a trial goes on past a rung only while its number there is among the best
+/// 1/η of those that have come so far. Nobody waits for a rung to fill up, so that workers are never
+/// idle; the first at a rung always go on. Of n trials about n/ηᵏ see the k-th rung.
+package enum SuccessiveHalving {
+  /// Whether a trial ends at the epoch that it has just reached.
+  package static func prunes(
+    _ trial: Trial, among others: [Trial], rising: Bool, first: Int, factor: Int
+  ) -> Bool {
+    let epoch = trial.curve.count
+    guard factor > 1, isRung(epoch, first, factor), let last = trial.curve.last else {
+      return false
+    }
+    // What is no number is worse than all numbers.
+    if last.isNaN { return true }
+    func score(_ value: Double) -> Double { value.isNaN ? .infinity : rising ? -value : value }
+    let all =
+      (others.filter { $0.number != trial.number && $0.curve.count >= epoch }.map {
+        score($0.curve[epoch - 1])
+      } + [score(last)]).sorted()
+    return score(last) > all[max(1, all.count / factor) - 1]
+  }
+
+  private static func isRung(_ epoch: Int, _ first: Int, _ factor: Int) -> Bool {
+    var rung = max(1, first)
+    while rung < epoch, rung <= Int.max / factor { rung *= factor }
+    return rung == epoch
+  }
+}
+
 package enum MedianPruning {
   /// Trials that must have ended, and epochs of this one, before any is pruned.
   static let startup = 5

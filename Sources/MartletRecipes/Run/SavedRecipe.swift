@@ -1,0 +1,306 @@
+// Models that recipes trained, in directories: what is written beside the weights so that layers,
+// inputs and outputs can be made of it again.
+
+import MartletData
+import MartletExecution
+import MartletIR
+import MartletNN
+import MartletOps
+import MartletTraining
+
+extension RecipeRun {
+  /// Writes the model: weights, layers, and how inputs and outputs are to be read.
+  package func save(to path: String, notes: [JSONValue.Member]) throws {
+    let notes = notes + [.init("recipe", .string(recipe.name))]
+    let classes = problem.tasks[0].target.classes ?? ["value"]
+    let (mean, deviation) = (data.pixels?.mean ?? 0, data.pixels?.deviation ?? 1)
+    // A classifier of drawings by its model's name is one that needs no recipe to be built again.
+    if let named = recipe.root.fields("model"), problem.model.layers.layers.count == 1,
+      problem.tasks[0].target.classes?.count == problem.outputs[0].last, data.pixels != nil,
+      data.fit == nil, recipe.storage == .float32, named.integers("hidden") == nil,
+      let architecture = try Architecture.named(
+        named.name, input: data.input, classes: classes.count)
+    {
+      let prefix = "layers.0."
+      let weights = try problem.model.parameters.map { parameter in
+        NamedArray(String(parameter.path.dropFirst(prefix.count)), try parameter.value())
+      }
+      let manifest = ModelManifest(
+        name: architecture.name, inputShape: data.input, mean: mean, deviation: deviation,
+        classes: classes, layers: architecture.layers, notes: notes)
+      try ModelDirectory.write(manifest, weights, metadata: ["format": "martlet"], to: path)
+      return
+    }
+    let table = try data.table.map {
+      try TabularInput(columns: $0, scaling: data.columns, location: data.name).json
+    }
+    let manifest = ModelManifest(
+      name: SavedRecipe.name, inputShape: data.input, mean: mean, deviation: deviation,
+      table: table, fit: data.fit?.rawValue, classes: classes, layers: [recipe.document.json],
+      outputs: .array(data.targets.map(\.json)), notes: notes)
+    try SavedModel.write(problem.model, manifest, to: path)
+  }
+}
+
+/// A model that a recipe trained, read from its directory.
+package struct SavedRecipe: Sendable {
+  /// What `model.json` calls such models.
+  package static let name = "recipe"
+  package let manifest: ModelManifest
+  package let recipe: Recipe
+  package let problem: RecipeProblem
+  private let targets: [RecipeTarget]
+  /// How a table becomes the input; nil for images.
+  package let table: TabularInput?
+  /// How pictures of other sizes become the input; nil for drawings, light on dark.
+  package let fit: ImageFolder.Fit?
+
+  /// A model from the content of its directory.
+  ///
+  /// - Parameter folder: Where relative paths of the recipe start, for its data.
+  /// - Throws: ``DataError`` or ``RecipeError`` when manifest, layers and weights do not fit each
+  ///   other.
+  package init(
+    _ manifest: ModelManifest, _ weights: [NamedArray], at path: String, folder: String = "."
+  ) throws {
+    let file = FileSystem.join(path, ModelDirectory.manifestName)
+    func bad(_ what: String, _ expected: String) -> DataError {
+      DataError(.wrongFormat, "model.json: \(what)", at: file, expected: expected)
+    }
+    guard let document = manifest.layers.first, manifest.layers.count == 1 else {
+      throw bad("no recipe", "the recipe as the one element of \"layers\"")
+    }
+    guard let outputs = manifest.outputs?.array, (1...64).contains(outputs.count) else {
+      throw bad("no outputs", "1 to 64 of them, each with its classes or its scaling")
+    }
+    var targets: [RecipeTarget] = []
+    for (index, output) in outputs.enumerated() {
+      guard let target = try RecipeTarget(output, field: index + 1) else {
+        throw bad("output \(index)", "a name, and classes, or a width with offsets and divisors")
+      }
+      targets.append(target)
+    }
+    table = try manifest.input(file)
+    guard table == nil || [table?.featureCount] == manifest.inputShape else {
+      throw bad("the columns are not the input", "\(manifest.inputShape) of them")
+    }
+    fit = manifest.fit.flatMap { ImageFolder.Fit(rawValue: $0) }
+    guard (fit == nil) == (manifest.fit == nil) else {
+      throw bad(
+        "unknown fit '\(manifest.fit ?? "")'",
+        ImageFolder.Fit.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    recipe = try Recipe(YAMLNode(document), file: file, folder: folder)
+    problem = try withWeights(storedAs: recipe.storage) { [recipe] in
+      try RecipeProblem(recipe, input: manifest.inputShape, targets: targets)
+    }
+    self.manifest = manifest
+    self.targets = targets
+    try SavedModel.load(
+      weights, into: problem.model, file: FileSystem.join(path, ModelDirectory.weightsName))
+  }
+
+  // MARK: - Inputs
+
+  /// The input for a picture: at the model's size, with the scaling of the training set.
+  package func input(_ picture: PixelImage, location: String) throws -> [Float] {
+    let shape = manifest.inputShape
+    guard shape.count == 3 else {
+      throw DataError(
+        .mismatch, "the model takes no pictures", at: location,
+        expected: table.map { "a table with \($0.columns.count) columns" }
+          ?? "inputs of shape \(shape)")
+    }
+    let image =
+      if let fit {
+        try picture.fitted(
+          height: shape[0], width: shape[1], channels: shape[2], fit: fit, location: location)
+      } else { try picture.modelInput(height: shape[0], width: shape[1]) }
+    guard image.channels == shape[2] else {
+      throw DataError(
+        .mismatch, "the model takes other channels", at: location, got: "\(image.channels)",
+        expected: "\(shape[2])")
+    }
+    let scaling = PixelScaling(mean: manifest.mean, deviation: manifest.deviation)
+    return image.pixels.map(scaling.value)
+  }
+
+  // MARK: - Answers
+
+  /// What the model says of one example, of one task.
+  package enum Answer: Hashable, Sendable {
+    /// The probability of each class.
+    case classes([Double])
+    /// Numbers in the target's own unit.
+    case numbers([Double])
+  }
+
+  /// What the model says of inputs `[rows, …]`: for each row an answer of each task.
+  package func answers(_ inputs: NDArray, options: CompileOptions? = nil) throws -> [[Answer]] {
+    let rows = inputs.shape.dimensions[0]
+    let size = min(256, max(1, rows))
+    let problem = problem
+    let spec = TensorSpec(Shape([size] + manifest.inputShape), name: "x")
+    let function = try compile([spec], options: options) { problem.model.outputs($0[0]) }
+    let values = inputs.floats
+    let width = manifest.inputShape.reduce(1, *)
+    var result: [[Answer]] = []
+    for start in stride(from: 0, to: rows, by: size) {
+      let count = min(size, rows - start)
+      let part = try NDArray(
+        Array(values[(start * width)..<((start + count) * width)]),
+        shape: Shape([count] + manifest.inputShape))
+      let outputs = try function.resized(batch: count).run([part]).map(\.doubles)
+      for row in 0..<count {
+        result.append(
+          zip(problem.tasks, outputs).map { task, all in
+            let width = all.count / count
+            return task.answer(Array(all[(row * width)..<((row + 1) * width)]))
+          })
+      }
+    }
+    return result
+  }
+
+  // MARK: - Programs
+
+  /// The compiled program for `batch` inputs: inference, or with `training` a step with the recipe's
+  /// optimizer.
+  package func program(batch: Int, training: Bool, _ options: CompileOptions) throws -> Program {
+    var options = options
+    options.name = manifest.notes.first { $0.name == "recipe" }?.value.string ?? SavedRecipe.name
+    let problem = problem
+    let input = TensorSpec(Shape([batch] + manifest.inputShape), name: "x")
+    guard training else {
+      return try compile([input], options: options) { problem.model.outputs($0[0]) }.program
+    }
+    let optimizer =
+      recipe.root.fields("optimizer")?.name == "lbfgs"
+      ? SGD() as any Optimizer
+      : OptimizerBuilder.optimizer(
+        recipe.root.fields("optimizer"), regularization: recipe.root.fields("regularization"))
+    let fields = targets.map { target in
+      target.classes == nil
+        ? TensorSpec([batch, target.width], name: target.name)
+        : TensorSpec([batch], .int32, name: target.name)
+    }
+    func step(_ optimizer: some Optimizer) throws -> Program {
+      try compile(
+        training: problem.model, with: optimizer, [input] + fields, options: options,
+        auxiliary: { (try problem.objective($0).loss, [:]) }
+      ).program
+    }
+    return try step(optimizer)
+  }
+}
+
+extension RecipeTask {
+  /// What an output of the model says.
+  func answer(_ outputs: [Double]) -> SavedRecipe.Answer {
+    guard target.classes != nil else {
+      return .numbers(
+        outputs.enumerated().map { column, value in
+          guard let scaling = target.scaling, scaling.columns == outputs.count else { return value }
+          return scaling.inverse(value, column: column)
+        })
+    }
+    if outputs.count == 1 {
+      let second = 1 / (1 + exponential(-outputs[0]))
+      return .classes([1 - second, second])
+    }
+    let top = outputs.max() ?? 0
+    let powers = outputs.map { exponential($0 - top) }
+    let total = powers.reduce(0, +)
+    return .classes(powers.map { $0 / total })
+  }
+}
+
+// MARK: - model.json
+
+extension ModelManifest {
+  fileprivate func input(_ file: String) throws(DataError) -> TabularInput? {
+    guard let table else { return nil }
+    return try TabularInput(table, file: file)
+  }
+}
+
+extension RecipeTarget {
+  /// As `model.json` spells it.
+  var json: JSONValue {
+    var members: [JSONValue.Member] = [.init("name", .string(name))]
+    if let classes {
+      members.append(.init("classes", .array(classes.map { .string($0) })))
+    } else {
+      members.append(.init("width", .integer(width)))
+    }
+    if let scaling {
+      members.append(.init("offsets", .array(scaling.offsets.map { .number($0) })))
+      members.append(.init("divisors", .array(scaling.divisors.map { .number($0) })))
+    }
+    return .object(members)
+  }
+
+  /// What `model.json` says; nil where it says something else.
+  init?(_ json: JSONValue, field: Int) throws(DataError) {
+    guard let name = json["name"]?.string else { return nil }
+    var classes: [String]?
+    var width = 1
+    if let list = json["classes"] {
+      let names = list.array?.compactMap(\.string) ?? []
+      guard !names.isEmpty, names.count == list.array?.count else { return nil }
+      classes = names
+    } else {
+      guard let number = json["width"]?.integer, (1...65_536).contains(number) else { return nil }
+      width = number
+    }
+    var scaling: Scaling?
+    if json["offsets"] != nil || json["divisors"] != nil {
+      let offsets = json["offsets"]?.array?.compactMap(\.number) ?? []
+      let divisors = json["divisors"]?.array?.compactMap(\.number) ?? []
+      guard offsets.count == width, divisors.count == width, classes == nil else { return nil }
+      scaling = try Scaling(offsets: offsets, divisors: divisors)
+    }
+    self.init(name: name, field: field, classes: classes, width: width, scaling: scaling)
+  }
+}
+
+extension YAMLNode {
+  /// The document as JSON: a number where the text is the one way to write it, else the text.
+  package var json: JSONValue {
+    switch content {
+    case .scalar(let text, let isPlain):
+      if isPlain {
+        if let x = Int(text), "\(x)" == text { return .integer(x) }
+        if let x = YAMLNode.number(text), "\(x)" == text { return .number(x) }
+        if text == "true" || text == "false" { return .bool(text == "true") }
+        if text.isEmpty || text == "~" || text == "null" { return .null }
+      }
+      return .string(text)
+    case .sequence(let nodes): return .array(nodes.map(\.json))
+    case .mapping(let entries):
+      return .object(entries.map { .init($0.key, $0.value.json) })
+    }
+  }
+
+  /// The document that was written as JSON; places are lost.
+  package init(_ json: JSONValue) {
+    let place = TextPosition(line: 1, column: 1)
+    func scalar(_ text: String) -> YAMLNode { YAMLNode(.scalar(text, isPlain: true), at: place) }
+    switch json {
+    case .null: self = scalar("")
+    case .bool(let x): self = scalar("\(x)")
+    case .integer(let x): self = scalar("\(x)")
+    case .number(let x): self = scalar("\(x)")
+    case .string(let text):
+      // Quoted numbers never were numbers to a checked recipe: only nothing must stay a text.
+      self = YAMLNode(
+        .scalar(text, isPlain: !["", "~", "null"].contains(text)), at: place)
+    case .array(let elements): self.init(.sequence(elements.map { YAMLNode($0) }), at: place)
+    case .object(let members):
+      self.init(
+        .mapping(
+          members.map { Entry(key: $0.name, keyPosition: place, value: YAMLNode($0.value)) }),
+        at: place)
+    }
+  }
+}
