@@ -21,6 +21,12 @@
 #define MT_P_MAX_WINDOW(CX, T) (CX cx, const long *w, const T *x, T *y, int *index)
 #define MT_P_CHOSEN_WINDOW(CX, T) (CX cx, const long *w, const T *x, const int *index, T *y)
 #define MT_P_SUM_WINDOW(CX, T) (CX cx, const long *w, const T *x, T *y)
+#define MT_P_ATTENTION(CX, T)                                                            \
+  (CX cx, const long *s, const T *q, const T *k, const T *v, const void *mask,           \
+   const int *lengths, T *o, T *lse)
+#define MT_P_ATTENTION_GRADIENT(CX, T)                                                   \
+  (CX cx, const long *s, const T *q, const T *k, const T *v, const void *mask,           \
+   const int *lengths, const T *out, const T *lse, const T *delta, T *dq, T *dk, T *dv)
 #define MT_P_GATHER(CX, T) (CX cx, const long *s, const void *src, const T *index, void *dst)
 #define MT_P_SCATTER_I32(CX, T) (CX cx, const long *s, const int *index, const T *updates, T *dst)
 #define MT_P_SCATTER_I64(CX, T) (CX cx, const long *s, const long *index, const T *updates, T *dst)
@@ -50,7 +56,9 @@
   X(window_scatter_##S, MT_P_CHOSEN_WINDOW, T)                   \
   X(window_gather_##S, MT_P_CHOSEN_WINDOW, T)                    \
   X(sum_window_##S, MT_P_SUM_WINDOW, T)                          \
-  X(sum_window_transpose_##S, MT_P_SUM_WINDOW, T)
+  X(sum_window_transpose_##S, MT_P_SUM_WINDOW, T)                \
+  X(attention_##S, MT_P_ATTENTION, T)                            \
+  X(attention_gradient_##S, MT_P_ATTENTION_GRADIENT, T)
 #define MT_VARIANT_CALLS(X)                                                               \
   MT_VARIANT_CALLS_OF(X, float, f32) MT_VARIANT_CALLS_OF(X, double, f64)                  \
   X(conv2d_winograd_f32, MT_P_CONV, float)

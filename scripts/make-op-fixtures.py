@@ -516,6 +516,85 @@ for seed, step, stream in [(0, 0, 0), (42, 7, 3), (-1, 2**40 + 5, 2**32 - 1)]:
 
 assert philox(0, 0, 0, 0) == 0x6627E8D5, "Random123's known answer for a zero key and counter"
 
+def attention(q, k, v, causality, scale, mask, lengths, dy=None, lse=None, delta=None):
+    """The plain formula over [B, H, T, D] in float64; NaN where nobody looks stays there."""
+    b, h, t, d = q.shape
+    group, s = h // k.shape[1], k.shape[2]
+    k, v = (np.repeat(x, group, 1) for x in (k, v))
+    length = np.clip(lengths, 0, s) if lengths is not None else np.full(b, s)
+    j, i = np.arange(s), np.arange(t)[:, None]
+    seen = np.broadcast_to(j < length[:, None, None, None], (b, h, t, s))
+    if causality == "fromStart":
+        seen = seen & (j <= i)
+    if causality == "toEnd":
+        seen = seen & (j <= i + (length - t)[:, None, None, None])
+    x = np.einsum("bhtd,bhsd->bhts", q, k) * scale
+    if mask is not None and mask.dtype == bool:
+        seen = seen & mask
+    elif mask is not None:
+        seen, x = seen & (mask > -np.inf), x + mask
+    x = np.where(seen, x, -np.inf)
+    if dy is None:
+        largest = np.max(x, -1, keepdims=True)
+        largest = np.where(np.isfinite(largest), largest, 0)
+        e = np.exp(x - largest)
+        total = e.sum(-1, keepdims=True)
+        p = e / np.where(total == 0, 1, total)
+        with np.errstate(divide="ignore"):
+            lse = (np.log(total) + largest)[..., 0]
+        return np.einsum("bhts,bhsd->bhtd", p, np.where(np.isnan(v), 0, v)), lse
+    finite = np.where(lse > -np.inf, lse, np.inf)
+    p = np.where(seen, np.exp(x - finite[..., None]), 0)
+    ds = np.where(p == 0, 0, p * (np.einsum("bhtd,bhsd->bhts", dy, v) - delta[..., None])) * scale
+    dq = np.einsum("bhts,bhsd->bhtd", ds, np.where(np.isnan(k), 0, k))
+    dk, dv = np.einsum("bhts,bhtd->bhsd", ds, q), np.einsum("bhts,bhtd->bhsd", p, dy)
+    return dq, *(x.reshape(b, h // group, group, s, d).sum(2) for x in (dk, dv))
+
+
+for number, (layout, causality, sizes, kind) in enumerate([
+        ("headsFirst", "none", (2, 2, 2, 3, 5, 4), None), ("headsFirst", "fromStart", (1, 4, 2, 9, 6, 3), "bool"),
+        ("sequenceFirst", "toEnd", (3, 2, 1, 2, 7, 5), "lengths"), ("packed", "fromStart", (2, 2, 2, 6, 6, 3), "add"),
+        ("packed", "none", (3, 2, 2, 5, 5, 2), "lengths"), ("headsFirst", "none", (1, 1, 1, 9, 135, 3), "add")]):
+    b, h, g, t, s, d = sizes
+    r = rng("attention", str(number))
+    for dtype in FLOATS:
+        q = draw(r, dtype, (b, h, t, d))
+        k, v = draw(r, dtype, (b, g, s, d)), draw(r, dtype, (b, g, s, d))
+        dy, delta = draw(r, dtype, (b, h, t, d)), draw(r, dtype, (b, h, t))
+        mask = lengths = None
+        if kind == "bool":
+            mask = np.array(r.integers(0, 2, (1, h, 1, s)), bool)
+            mask[..., 0] = False  # the first query sees nothing
+            k[:, :, 0], v[:, :, 0] = np.nan, np.nan
+        if kind == "add":
+            mask = draw(r, dtype, (b, 1, t, s))
+            mask[:, :, :, 2] = -np.inf
+        if kind == "lengths":
+            lengths = np.array([s, 0, 3], np.int32)
+            if layout != "packed":
+                k[2, :, 3:], v[2, :, 3:] = np.nan, np.nan
+        wide = [x if x is None or x.dtype == bool else x.astype(np.float64) for x in (q, k, v)]
+        wide_mask = mask if mask is None or mask.dtype == bool else mask.astype(np.float64)
+        rest = [x for x in (mask, lengths) if x is not None]
+        o, lse = attention(*wide, causality, 0.5, wide_mask, lengths)
+        lse = cast(lse, dtype)
+        shares = attention(*wide, causality, 0.5, wide_mask, lengths, dy.astype(np.float64),
+                           lse.astype(np.float64), delta.astype(np.float64))
+
+        def laid(x):
+            return x if layout == "headsFirst" else x.transpose(0, 2, 1, 3)
+
+        def joined(*parts):
+            parts = [laid(x) for x in parts]
+            return [np.stack(parts, 2)] if layout == "packed" else parts
+
+        attributes = dict(layout=f'"{layout}"', causality=f'"{causality}"', scale=0.5, mask=mask is not None,
+                          lengths=lengths is not None)
+        operands = joined(q, k, v) + rest
+        case("attention", operands, [cast(laid(o), dtype), lse], 64, True, **attributes)
+        case("attentionGradient", operands + [laid(dy), lse, delta],
+             [cast(x, dtype) for x in joined(*shares)], 256, True, **attributes)
+
 OUT.mkdir(parents=True, exist_ok=True)
 for old in OUT.glob("*.txt"):
     old.unlink()

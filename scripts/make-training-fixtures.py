@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes Tests/TrainingTests/Fixtures/*.safetensors with PyTorch: lenet5, batchnorm, optimizers,
-resnet20, vgg16, recurrent, statistics, transposed; all of them, or those named.
+resnet20, vgg16, recurrent, statistics, transposed, attention; all of them, or those named.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make-training-fixtures.py
@@ -669,10 +669,132 @@ def transposed():
     save("transposed", arrays)
 
 
+def attention():
+    """Attention layers and transformer blocks: results and all gradients of a random inner product, with
+    whole and with ragged batches; in float64. What padding gives is left out of the product."""
+    torch.manual_seed(13)
+    B, T, S, W, H = 3, 5, 4, 6, 2
+    lengths, memory_lengths = torch.tensor([5, 2, 3]), torch.tensor([1, 4, 2])
+    arrays = {"lengths": lengths.numpy().astype(np.int32),
+              "memoryLengths": memory_lengths.numpy().astype(np.int32)}
+
+    def path(name):
+        for theirs, ours in [
+                ("self_attn.", "attention."), ("multihead_attn.", "crossAttention."),
+                ("in_proj_", "projection."), ("out_proj.", "output."),
+                ("linear1.", "feedForward.expand."), ("linear2.", "feedForward.contract.")]:
+            name = name.replace(theirs, ours)
+        norms = {"norm1": "attentionNorm", "norm2": "feedForwardNorm"}
+        if "decoder" in kind:
+            norms = {"norm1": "attentionNorm", "norm2": "crossNorm", "norm3": "feedForwardNorm"}
+        head, _, last = name.rpartition(".")
+        if head in norms:
+            return f"{norms[head]}.{'scale' if last == 'weight' else 'bias'}"
+        return name
+
+    def values(x):
+        return x.detach().numpy().astype(np.float32)
+
+    class Additive(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.query, self.key = nn.Linear(W, 7, bias=False), nn.Linear(W, 7)
+            self.score = nn.Linear(7, 1, bias=False)
+
+        def scores(self, q, k):
+            return self.score(torch.tanh(self.query(q)[:, :, None] + self.key(k)[:, None])).squeeze(-1)
+
+    class General(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Linear(W, W, bias=False)
+
+        def scores(self, q, k):
+            return q @ self.weight(k).transpose(1, 2)
+
+    class Concat(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.score = nn.Linear(2 * W, 7, bias=False), nn.Linear(7, 1, bias=False)
+
+        def scores(self, q, k):
+            pairs = torch.cat([q[:, :, None].expand(-1, -1, S, -1), k[:, None].expand(-1, T, -1, -1)], -1)
+            return self.score(torch.tanh(self.weight(pairs))).squeeze(-1)
+
+    def block(cls, first, activation):
+        return cls(W, H, 8, dropout=0, activation=activation, batch_first=True, norm_first=first)
+
+    modules = {
+        "self": nn.MultiheadAttention(W, H, batch_first=True),
+        "causal": nn.MultiheadAttention(W, H, batch_first=True),
+        "cross": nn.MultiheadAttention(W, H, batch_first=True),
+        "encoder_before": block(nn.TransformerEncoderLayer, True, "gelu"),
+        "encoder_after": block(nn.TransformerEncoderLayer, False, "relu"),
+        "decoder_before": block(nn.TransformerDecoderLayer, True, "relu"),
+        "decoder_after": block(nn.TransformerDecoderLayer, False, "gelu"),
+        "additive": Additive(), "general": General(), "concat": Concat()}
+    hidden = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)
+    for kind, module in modules.items():
+        module = module.double()
+        for name, p in module.named_parameters():
+            if p.ndim == 1:  # zeros and ones would hide mistakes
+                p.data += 0.3 * torch.randn_like(p)
+            arrays[f"{kind}.initial.{path(name)}"] = converted("", p)
+        x = torch.randn(B, T, W, dtype=torch.float64, requires_grad=True)
+        memory = torch.randn(B, S, W, dtype=torch.float64, requires_grad=True)
+        arrays[f"{kind}.x"], arrays[f"{kind}.memory"] = values(x), values(memory)
+        uses_memory = kind in ("cross", "additive", "general", "concat") or "decoder" in kind
+        for mode in ["whole", "ragged"]:
+            own = torch.arange(T) >= lengths[:, None] if mode == "ragged" else None
+            other = torch.arange(S) >= memory_lengths[:, None] if mode == "ragged" else None
+            if kind == "self":
+                y, _ = module(x, x, x, key_padding_mask=own)
+            elif kind == "causal":
+                y, _ = module(x, x, x, key_padding_mask=own, attn_mask=hidden)
+            elif kind == "cross":
+                y, _ = module(x, memory, memory, key_padding_mask=other)
+            elif "encoder" in kind:
+                y = module(x, src_key_padding_mask=own)
+            elif "decoder" in kind:
+                y = module(x, memory, tgt_mask=hidden, tgt_key_padding_mask=own,
+                           memory_key_padding_mask=other)
+            else:
+                scores = module.scores(x, memory)
+                if other is not None:
+                    scores = scores.masked_fill(other[:, None], float("-inf"))
+                y = torch.softmax(scores, -1) @ memory
+            dy = torch.randn_like(y)
+            if own is not None:
+                dy = dy.masked_fill(own[:, :, None], 0)
+                y = y.masked_fill(own[:, :, None], 0)
+            wrt = [x] + ([memory] if uses_memory else []) + list(module.parameters())
+            found = torch.autograd.grad((y * dy).sum(), wrt)
+            key = f"{kind}.{mode}"
+            arrays[f"{key}.y"], arrays[f"{key}.dy"] = values(y), values(dy)
+            arrays[f"{key}.gradient.x"] = values(found[0])
+            if uses_memory:
+                arrays[f"{key}.gradient.memory"] = values(found[1])
+            for (name, _), g in zip(module.named_parameters(), found[1 + uses_memory:]):
+                arrays[f"{key}.gradient.{path(name)}"] = converted("", g)
+    # Grouped queries with an added mask, as a function.
+    kind = "grouped"
+    q = torch.randn(2, 4, T, 3, dtype=torch.float64, requires_grad=True)
+    k, v = (torch.randn(2, 2, S, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    mask = torch.randn(1, 4, T, S, dtype=torch.float64, requires_grad=True)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+    dy = torch.randn_like(y)
+    found = torch.autograd.grad((y * dy).sum(), [q, k, v, mask])
+    for name, array in [("q", q), ("k", k), ("v", v), ("mask", mask), ("y", y), ("dy", dy),
+                        ("gradient.q", found[0]), ("gradient.k", found[1]), ("gradient.v", found[2]),
+                        ("gradient.mask", found[3])]:
+        arrays[f"{kind}.{name}"] = values(array)
+    save("attention", arrays)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
     for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent, statistics,
-                 transposed):
+                 transposed, attention):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

@@ -184,6 +184,18 @@ FUNCTIONS = {
 }
 
 
+def causal_attention(q, k, v):
+    """nn.dot_product_attention wants [B, T, H, D]; both were tried, this is the faster one."""
+    length = q.shape[2]
+    scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / q.shape[3] ** 0.5
+    weights = nn.softmax(jnp.where(jnp.tril(jnp.ones((length, length), bool)), scores, -1e9))
+    return jnp.einsum("bhqk,bhkd->bhqd", weights, v)
+
+
+# Functions whose gradients are wanted: of all arguments but the last, which is the result's cotangent.
+GRADIENTS = {"attention": causal_attention}
+
+
 def cross_entropy(logits, y):
     return -jnp.mean(jnp.take_along_axis(nn.log_softmax(logits), y[:, None], 1))
 
@@ -221,6 +233,14 @@ def build(w, threads, compiled):
         arguments = [draw.normal(*shape) for shape in w["shapes"]]
         function = jax.jit(FUNCTIONS[w["function"]])
         return (lambda: function(*arguments)), 0
+    if "gradient" in w:
+        arguments = [draw.normal(*shape) for shape in w["shapes"]]
+
+        def pull(*arguments):
+            y, back = jax.vjp(GRADIENTS[w["gradient"]], *arguments[:-1])
+            return y, *back(arguments[-1])
+        jitted = jax.jit(pull)
+        return (lambda: jitted(*arguments)), 0
     p, apply, x, y = MODELS[w["model"]](w, draw)
     count = sum(leaf.size for leaf in jax.tree.leaves(p))
     if w["optimizer"] is None:

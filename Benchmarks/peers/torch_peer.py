@@ -136,6 +136,12 @@ FUNCTIONS = {
 }
 
 
+# Functions whose gradients are wanted: of all arguments but the last, which is the result's cotangent.
+GRADIENTS = {
+    "attention": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+}
+
+
 def optimizer(name, parameters):
     if name == "adam":
         return torch.optim.Adam(
@@ -158,6 +164,18 @@ def build(w, threads, compiled):
             with torch.inference_mode():
                 return function(*arguments)
         return call, 0
+
+    if "gradient" in w:
+        arguments = [torch.from_numpy(draw.standard_normal(s, dtype=np.float32)) for s in w["shapes"]]
+        *inputs, cotangent = arguments
+        for x in inputs:
+            x.requires_grad_()
+        function = wrap(GRADIENTS[w["gradient"]])
+
+        def pull():
+            y = function(*inputs)
+            return y, *torch.autograd.grad(y, inputs, cotangent)
+        return pull, 0
 
     model, x, y = sample(w, draw)
     count = sum(math.prod(p.shape) for p in model.parameters())

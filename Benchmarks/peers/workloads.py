@@ -14,6 +14,7 @@ WORKLOADS = {
     "lstm": dict(model="lstm", steps=64, batch=32, hidden=256, vocabulary=65, optimizer="adam"),
     "transformer": dict(model="transformer", tokens=128, batch=8, width=256, heads=4, layers=4,
                         vocabulary=512, optimizer="adam"),
+    "attention2k": dict(gradient="attention", shapes=((1, 8, 2048, 64),) * 4),
     "chain64k": dict(function="chain", shapes=((1 << 16,),) * 3),
     "chain16m": dict(function="chain", shapes=((1 << 24,),) * 3),
     "layernorm": dict(function="layernorm", shapes=((4096, 1024), (1024,), (1024,))),

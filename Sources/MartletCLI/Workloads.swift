@@ -45,6 +45,8 @@ extension Workload {
       language("lstm", "LSTM", LSTM(256, 256)),
       language("gru", "GRU", GRU(256, 256)),
       recurrentGradients(),
+      transformer(),
+      attention("attention2k", heads: 8, length: 2048, width: 64),
       chain("chain64k", 1 << 16),
       chain("chain16m", 1 << 24),
       gemm("gemm512", 512),
@@ -160,6 +162,66 @@ extension Workload {
         }
         return BuiltWorkload(
           session: function.session, parameters: parameters, step: { _ = try function.run($0) })
+      }
+    }
+  }
+
+  // MARK: - Attention
+
+  /// Causal blocks over 128 tokens of 512: one training step.
+  private static func transformer() -> Workload {
+    let (batch, length, vocabulary) = (8, 128, 512)
+    return Workload(
+      name: "transformer",
+      summary:
+        "transformer, 4 blocks of width 256 over 128 tokens, batch 8, Adam: one training step"
+    ) {
+      let model = TransformerLanguageModel(
+        vocabulary: vocabulary, capacity: length, width: 256, heads: 4, layers: 4)
+      let parameters = try drawn(model)
+      var draws = NormalDraws()
+      let tokens = try draws.labels(batch * length, below: vocabulary).reshaped([batch, length])
+      let inputs = [tokens, try draws.labels(batch * length, below: vocabulary)]
+      return PreparedWorkload(inputs: inputs) { options in
+        var options = options
+        options.name = "transformer"
+        let step = try compile(
+          training: model, with: Adam(learningRate: 1e-3),
+          TensorSpec([batch, length], .int32, name: "x"),
+          TensorSpec([batch * length], .int32, name: "y"), options: options
+        ) { x, y in
+          softmaxCrossEntropy(
+            logits: model(x).reshaped([batch * length, vocabulary]), labels: y)
+        }
+        return BuiltWorkload(
+          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+      }
+    }
+  }
+
+  /// Causal attention and its gradient, for a given cotangent.
+  private static func attention(
+    _ name: String, heads: Int, length: Int, width: Int
+  ) -> Workload {
+    let shape: Shape = [1, heads, length, width]
+    return Workload(
+      name: name,
+      summary:
+        "causal attention, \(heads) heads of \(width) over \(length) positions, and its gradient"
+    ) {
+      var draws = NormalDraws()
+      let inputs = try (0..<4).map { _ in try draws.normal(shape) }
+      return PreparedWorkload(inputs: inputs) { options in
+        var options = options
+        options.name = name
+        let function = try compile(
+          ["q", "k", "v", "dy"].map { TensorSpec(shape, name: $0) }, options: options
+        ) { v in
+          let y = scaledDotProductAttention(v[0], v[1], v[2], causality: .fromStart)
+          return [y] + gradients(of: (y * v[3]).sum(), wrt: Array(v[0..<3]))
+        }
+        return BuiltWorkload(
+          session: function.session, parameters: 0, step: { _ = try function.run($0) })
       }
     }
   }

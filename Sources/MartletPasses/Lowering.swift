@@ -196,7 +196,7 @@ package struct Lowering {
           ?? .call(symbol: call.symbol, arguments, epilogue: nil, takesEpilogue: false)
         made.append(
           Schedule.Step(
-            work: work, writes: writes, reads: reads, comment: comment,
+            work: work, writes: writes, reads: reads, comment: comment, flops: call.flops,
             bytes: (reads + writes).reduce(0) { $0 + out.schedule.buffers[$1].byteCount },
             grain: call.foreign?.grain ?? 1))
       }

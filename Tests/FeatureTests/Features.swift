@@ -72,6 +72,27 @@ let sections: [Section] = [
         "Forecasts of series beside the naive ones, with a plot", "martlet train forecast",
         by: "ForecastTests/beatsTheSeasonBefore", "ForecastTests/transformsThereAndBack"),
       Feature(
+        "Scaled dot-product attention as one kernel, forward and backward: causal, masks, key lengths, "
+          + "grouped queries; nothing of the size T · S is stored", "scaledDotProductAttention",
+        "attentionWithLogSumExp", "AttentionCausality",
+        by: "AttentionTests/groupedQueriesAndAnAddedMask",
+        "AttentionTests/memoryGrowsWithTheLength",
+        "GradientTests/rulesMatchDifferencesTwice"),
+      Feature(
+        "Multi-head attention, additive and multiplicative attention; transformer blocks, norm in front "
+          + "or behind", "MultiHeadAttention", "AdditiveAttention", "MultiplicativeAttention",
+        "TransformerEncoderBlock", "TransformerDecoderBlock", "FeedForward",
+        "attentionDroppingWeights", "maskedSoftmax", by: "AttentionTests/matchesPyTorch",
+        "AttentionTests/droppingNothingIsTheKernel"),
+      Feature(
+        "Sinusoidal, learned and rotary positions", "SinusoidalPositions", "LearnedPositions",
+        "RotaryPositions", by: "AttentionTests/positionsAreTheFormulas"),
+      Feature(
+        "Decoding from a key-value cache; a transformer language model", "KeyValueCache",
+        "KeyValues",
+        "TransformerLanguageModel", by: "AttentionTests/decodesAsTheWhole",
+        "AttentionTests/languageModelDecodes"),
+      Feature(
         "Learned slope, embedding", "PReLU", "Embedding",
         by: "LayerTests/embeddingsMoveOnlyWhereTheyWereRead"),
       Feature(

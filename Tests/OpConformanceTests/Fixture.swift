@@ -58,6 +58,7 @@ struct Fixture: Sendable {
       return .integers(text.dropFirst().dropLast().split(separator: ",").compactMap { Int($0) })
     }
     if let integer = Int(text) { return .integer(integer) }
+    if let number = Double(text) { return .float(number) }
     if let flag = Bool(String(text)) { return .bool(flag) }
     if let dtype = DType(rawValue: String(text)) { return .dtype(dtype) }
     let parts = text.split(separator: ":")

@@ -114,6 +114,8 @@ package struct RuntimeCall: Hashable, Sendable {
   package var symbol: String
   package var arguments: [Argument]
   package var foreign: Foreign?
+  /// Multiply-adds × 2, for the reports.
+  package var flops = 0
   package init(_ symbol: String, _ arguments: [Argument]) {
     self.symbol = symbol
     self.arguments = arguments

@@ -28,6 +28,8 @@ package enum Registry {
     // Contraction
     Dot.self,
     Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+    // Attention
+    Attention.self, AttentionGradient.self,
     // Window, Indexing
     MaxWindow.self, WindowScatter.self, WindowGather.self, SumWindow.self, SumWindowTranspose.self,
     Gather.self, ScatterAdd.self, TakeAlong.self, AddAlong.self,
