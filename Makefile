@@ -6,7 +6,8 @@ TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files data demo demo-text compare-text test test-runtime test-swift test-cli test-lib \
-  test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events compare-recipes
+  test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events compare-recipes conform \
+  models
 
 all: build
 
@@ -80,6 +81,16 @@ counts: build
 
 test-swift:
 	$(SWIFT) test $(BUILD_FLAGS)
+
+# The ONNX project's own node tests: makes a virtual environment, dumps and runs them, and rewrites the
+# table in docs/onnx.md.
+conform: build
+	scripts/conform-onnx $(TOOL)
+
+# Real models beside ONNX Runtime: outputs and times. The wheels go to downloads/onnx-models.
+models: build
+	@test -x .venv-onnx/bin/python || { python3 -m venv .venv-onnx && .venv-onnx/bin/pip install -q onnx==1.23.2 onnxruntime==1.31.1 numpy; }
+	.venv-onnx/bin/python scripts/compare-onnx-models.py $(TOOL) downloads/onnx-models --time
 
 # Writes docs/features.md anew.
 features:

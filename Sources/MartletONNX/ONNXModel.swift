@@ -70,7 +70,8 @@ extension ONNXPort.Kind: CustomStringConvertible {
         x.hasShape
         ? x.shape.dim.map { dim -> ONNXDimension in
           switch dim.value {
-          case .dimValue(let n): .fixed(Int(n))
+          // Some exporters write 0 or −1 for an extent that they do not know.
+          case .dimValue(let n): n > 0 ? .fixed(Int(n)) : .unknown
           case .dimParam(let name): name.isEmpty ? .unknown : .symbolic(name)
           case nil: .unknown
           }

@@ -10,7 +10,7 @@ let movementOperators: [OperatorEntry] = [
   OperatorEntry(GatherND.self), OperatorEntry(ScatterND.self), OperatorEntry(ScatterElements.self),
   OperatorEntry("Scatter", since: 9) { try ScatterElements.build($0) },
   OperatorEntry(TensorScatter.self), OperatorEntry(Unique.self), OperatorEntry(NonZero.self),
-  OperatorEntry(OneHot.self), OperatorEntry(CenterCropPad.self), OperatorEntry(TopK.self),
+  OperatorEntry(OneHot.self), OperatorEntry(CenterCropPad.self),
   OperatorEntry("GatherElements", since: 11) { node in
     let shape = try node.shape(0)
     let axis = try node.axis(node.int("axis", default: 0), rank: shape.rank)

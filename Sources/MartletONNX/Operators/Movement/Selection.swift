@@ -118,19 +118,3 @@ struct OneHot: Operator {
     return [.like(try node.elementType(2), select(wide .== place, value(1), value(0)))]
   }
 }
-
-/// The largest or smallest elements along an axis. https://onnx.ai/onnx/operators/onnx__TopK.html
-struct TopK: Operator {
-  static let name = "TopK"
-
-  static func build(_ node: NodeContext) throws -> [ONNXValue] {
-    let x = try node.tensor(0)
-    let axis = try node.axis(node.int("axis", default: -1), rank: x.rank)
-    guard let count = try node.version >= 10 ? node.integer(1) : node.int("k"), count >= 0,
-      count <= x.shape[axis]
-    else { throw node.invalid("more elements than \(x.type) has") }
-    let largest = try node.bool("largest", default: true)
-    let (values, places) = x.topK(count, axis: axis, largest: largest)
-    return [.like(try node.elementType(0), values), .tensor(places.converted(to: .int64))]
-  }
-}

@@ -5,7 +5,8 @@ import MartletIR
 import MartletOps
 
 let windowOperators: [OperatorEntry] = [
-  OperatorEntry(Conv.self), OperatorEntry(MaxPool.self), OperatorEntry(AveragePool.self),
+  OperatorEntry(Conv.self), OperatorEntry(ConvTranspose.self), OperatorEntry(MaxPool.self),
+  OperatorEntry(AveragePool.self),
   OperatorEntry("GlobalAveragePool") { node in
     let x = try node.tensor(0)
     return [.tensor(x.mean(axes: Array(min(2, x.rank)..<x.rank), keepDims: true))]
