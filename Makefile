@@ -5,9 +5,9 @@ BUILD_FLAGS ?= -c release
 TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
-.PHONY: all deps build lib install install-files data demo demo-text compare-text test test-runtime test-swift test-cli test-lib \
-  test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events compare-recipes conform \
-  models
+.PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
+  test-cli test-lib test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
+  compare-recipes conform models
 
 all: build
 
@@ -21,7 +21,7 @@ build: deps
 # libmartlet.so with the Swift runtime inside: one file for programs in C, C++, Python, ….
 LIB = .build/lib
 lib: deps
-	scripts/build-library $(LIB)
+	scripts/build-library $(LIB) MartletCONNX
 
 # Library, header and pkg-config file. DESTDIR=… for packagers.
 PREFIX ?= /usr/local
@@ -68,9 +68,14 @@ test-cli: build
 	Tests/cli/kill.sh $(TOOL)
 	Tests/cli/kill_checkpoints.sh $(TOOL) 25
 
+# A package outside of the repository, with the plugins; builds Martlet again, in a folder of its own.
+test-package: build
+	Tests/package/run.sh $(TOOL) -c release
+
 # The C library from C, C++, Swift and Python.
 test-lib: build lib
-	Tests/capi/run.sh $(LIB) $(TOOL)
+	scripts/build-library $(LIB)/core MartletC
+	CORE=$(LIB)/core Tests/capi/run.sh $(LIB) $(TOOL)
 
 # What the benchmark workloads compile to: no count may grow unnoticed. `make counts` records them.
 test-counts: build

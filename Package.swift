@@ -12,7 +12,10 @@ let package = Package(
     .library(name: "MartletONNX", targets: ["MartletONNX"]),
     // What libmartlet.so is linked from (`make lib`): stock libtcc.a cannot go into a dynamic product.
     .library(name: "MartletC", type: .static, targets: ["MartletC"]),
+    .library(name: "MartletCONNX", type: .static, targets: ["MartletCONNX"]),
     .executable(name: "martlet", targets: ["MartletCLI"]),
+    .plugin(name: "MartletModels", targets: ["MartletModels"]),
+    .plugin(name: "CompileModel", targets: ["CompileModel"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -104,6 +107,26 @@ let package = Package(
         "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletONNXFormat",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
+
+    // .onnx for the C library.
+    .target(
+      name: "MartletCONNX",
+      dependencies: ["MartletIR", "MartletExecution", "MartletONNX", "MartletC"]),
+
+    // Writes a Swift type for a model file; for the plugin, which packages with models use.
+    .executableTarget(name: "MartletInterfaces"),
+    .plugin(
+      name: "MartletModels", capability: .buildTool(), dependencies: ["MartletInterfaces"]),
+    .plugin(
+      name: "CompileModel",
+      capability: .command(
+        intent: .custom(
+          verb: "compile-model",
+          description: "Write a model as a C target with a Swift class over it."),
+        permissions: [
+          .writeToPackageDirectory(reason: "The model becomes two targets of your package.")
+        ]),
+      dependencies: ["MartletCLI", "MartletInterfaces"]),
 
     .executableTarget(
       name: "MartletCLI",

@@ -8,7 +8,7 @@ import MartletIR
 package struct Failure: Error {
   package enum Code: Sendable {
     case badHandle, badArgument, unsupported, unknownName, wrongDType, wrongShape, notBound
-    case outOfRange, busy
+    case outOfRange, busy, badFile, outOfMemory
   }
 
   let status: martlet_status
@@ -26,6 +26,8 @@ package struct Failure: Error {
       case .notBound: MARTLET_NOT_BOUND
       case .outOfRange: MARTLET_OUT_OF_RANGE
       case .busy: MARTLET_BUSY
+      case .badFile: MARTLET_BAD_FILE
+      case .outOfMemory: MARTLET_OUT_OF_MEMORY
       }
     text = hint.isEmpty ? message : "\(message)\n  hint: \(hint)"
   }

@@ -269,8 +269,10 @@ extension SessionOptions {
   init(_ options: UnsafePointer<martlet_options>?) throws {
     self.init(compile: try CompileOptions())
     guard let options else { return }
-    let size = options.pointee.size
-    guard (MemoryLayout<Int>.size...4096).contains(size) else {
+    // Nothing behind the caller's end is touched.
+    let size = UnsafeRawPointer(options).load(as: Int.self)
+    // Fields end at multiples of 8: no pointer is cut in half.
+    guard (MemoryLayout<Int>.size...4096).contains(size), size % 8 == 0 else {
       throw Failure(
         .badArgument, "martlet_options has a size of \(UInt(bitPattern: size))",
         hint: "begin with martlet_default_options()")

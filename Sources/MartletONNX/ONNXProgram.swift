@@ -182,3 +182,41 @@ public final class ONNXProgram {
     }
   }
 }
+
+// MARK: - For who binds memory to the session itself
+
+extension ONNXProgram {
+  /// Where an output comes from.
+  package enum OutputSource {
+    /// The session's result of that number.
+    case result(Int)
+    /// Known since the program was compiled.
+    case constant(NDArray)
+  }
+
+  /// The outputs in the file's order; throws where one is no array of numbers.
+  package func outputArrays() throws -> [(name: String, source: OutputSource)] {
+    try zip(outputNames, outputs).map { name, output in
+      switch output {
+      case .result(let index, _): return (name, .result(index))
+      case .constant(let tensor):
+        if let array = try tensor.ndArray() { return (name, .constant(array)) }
+      case .sequence, .optional: break
+      }
+      throw ONNXError(.unsupported, "the output '\(printable(name))' is no array of numbers")
+    }
+  }
+
+  /// The names of the inputs that are arguments of the session, in its order; throws where one is no
+  /// array.
+  package func inputArrays() throws -> [String] {
+    try forms.compactMap { name, form in
+      switch form {
+      case .argument: return name
+      case .constant: return nil
+      case .sequence, .optional:
+        throw ONNXError(.unsupported, "the input '\(printable(name))' is no array of numbers")
+      }
+    }
+  }
+}

@@ -301,5 +301,12 @@ let sections: [Section] = [
       Feature(
         "Python without a wheel", "import martlet",
         by: "Tests/capi/run.sh: Examples/python"),
+      Feature(
+        "A package outside; a Swift type for each model among its resources",
+        "plugin MartletModels",
+        by: "Tests/package/run.sh: 9.9.9"),
+      Feature(
+        "A model as a C target with a Swift class over it", "swift package compile-model",
+        by: "Tests/package/run.sh: compile-model"),
     ]),
 ]

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Builds C, C++, Swift and Python programs against libmartlet.so and runs them.
 #
-#   Tests/capi/run.sh LIBRARY-FOLDER TOOL [LIMIT-IN-BYTES]
+#   [CORE=FOLDER] Tests/capi/run.sh LIBRARY-FOLDER TOOL [LIMIT-IN-BYTES]
+#
+# CORE has the library without ONNX.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 folder=$(cd "$1" && pwd)
 tool=$2
-limit=${3:-10000000}
+limit=${3:-20000000}
 library=$folder/libmartlet.so
 header=$root/Sources/CMartlet/include
 work=$(mktemp -d)
@@ -47,6 +49,9 @@ readelf -d "$library" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|
   >"$work/needed"
 check "needs only the C library: $(tr '\n' ' ' <"$work/needed")" test ! -s "$work/needed"
 within "libmartlet.so, stripped" "$(stat -Lc %s "$library")" "$limit" bytes
+if [[ -n ${CORE:-} ]]; then
+  within "libmartlet.so without ONNX" "$(stat -Lc %s "$CORE/libmartlet.so")" "${3:-10000000}" bytes
+fi
 
 # A model to work with, and the digits as files.
 data=$root/Sources/CMartletDigits/data
@@ -113,6 +118,35 @@ if "$python" -c 'import numpy' 2>/dev/null; then
   unset MARTLET_LIBRARY
 else
   echo "skipped: Examples/python ($python has no numpy)"
+fi
+
+# ONNX files, where the library reads them: a model with open dimensions, and wrong ones.
+reads_onnx=$("$work/timing" reads .onnx)
+if [[ $reads_onnx == 1 ]]; then
+  check "Examples/audio" g++ -std=c++17 -O2 -Wall -Wextra -Wpedantic -Werror "-I$header" \
+    "$root/Examples/audio/vad.cpp" -o "$work/vad" "-L$folder" -lmartlet
+  check "vad --synthesize" "$work/vad" --synthesize "$work/speech.wav"
+  head -c 40000 "$work/speech.wav" >"$work/cut.wav"
+  printf 'no model' >"$work/none.onnx"
+  if "$work/vad" "$work/none.onnx" "$work/speech.wav" >"$work/out" 2>&1; then fail "none.onnx"; else pass; fi
+  vad_model=${VAD_MODEL:-$root/downloads/silero-vad.onnx}
+  if [[ -e $vad_model ]]; then
+    check "vad: a file that is cut off" grep -q "cut off" <("$work/vad" "$vad_model" "$work/cut.wav" 2>&1)
+    "$work/vad" "$vad_model" "$work/speech.wav" --frames >"$work/frames" 2>"$work/frames.time"
+    # Against ONNX Runtime, frame by frame.
+    if grep -q "not supported" "$work/frames.time"; then
+      echo "skipped: silero-vad: $(sed -n 2p "$work/frames.time")"
+    else check "vad: probabilities" awk 'NR == FNR { expected[FNR] = $1; count = FNR; next }
+      { d = $1 - expected[FNR]; if (d < 0) d = -d; if (d > worst) worst = d }
+      END { print FNR " frames, largest difference " worst; exit !(FNR == count && worst < 1e-4) }' \
+      "$root/Examples/audio/expected.txt" "$work/frames" && tail -n 1 "$work/out"
+      cat "$work/frames.time"
+    fi
+  else
+    echo "skipped: silero-vad (make data fetches downloads/silero-vad.onnx)"
+  fi
+else
+  echo "skipped: ONNX (this library was built without)"
 fi
 
 # Installed, found by pkg-config, linked without another word.

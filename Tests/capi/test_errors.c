@@ -182,6 +182,8 @@ static void options(martlet_model *model) {
   WITH(MARTLET_OUT_OF_RANGE, batch, INT64_MAX);
   WITH(MARTLET_BAD_ARGUMENT, size, 0);
   WITH(MARTLET_BAD_ARGUMENT, size, SIZE_MAX);
+  WITH(MARTLET_BAD_ARGUMENT, size, sizeof(martlet_options) - 4);
+  /* not read beyond ours */ WITH(MARTLET_OK, size, sizeof(martlet_options) + 64);
   WITH(MARTLET_OK, size, sizeof(size_t)); /* an older header's struct */
   WITH(MARTLET_BAD_ARGUMENT, dimension_count, 3);
   WITH(MARTLET_BAD_ARGUMENT, dimension_count, SIZE_MAX);
@@ -276,7 +278,7 @@ static void arrays(void) {
 /* MARK: threads */
 
 enum { THREADS = 8, ROUNDS = 300 };
-static martlet_model *shared_model;
+static martlet_model *shared_model, *classifier;
 static martlet_session *shared_session;
 static atomic_int busy, ran, bad;
 static float expected[2];
@@ -315,10 +317,24 @@ static void *hammer(void *argument) {
     if (number == 0 && i == ROUNDS - 20) martlet_session_free(shared_session);
   }
   if (martlet_session_free(own) != MARTLET_OK) atomic_fetch_add(&bad, 1);
-  return NULL;
+
+  /* Eight sessions of one classifier, made at the same time. */
+  static float image[28 * 28];
+  float p[10], sum = 0;
+  const int64_t in[] = {1, 28, 28, 1}, out[] = {1, 10};
+  if (martlet_session_create(classifier, &o, &own) != MARTLET_OK
+      || martlet_bind_input(own, "images", image, MARTLET_F32, in, 4) != MARTLET_OK
+      || martlet_bind_output(own, "probabilities", p, MARTLET_F32, out, 2) != MARTLET_OK)
+    return (void *)1;
+  for (int i = 0; i < 20; ++i)
+    if (martlet_run(own) != MARTLET_OK) return (void *)1;
+  for (int c = 0; c < 10; ++c) sum += p[c];
+  if (!(sum > 0.9999f && sum < 1.0001f)) atomic_fetch_add(&bad, 1);
+  return martlet_session_free(own) == MARTLET_OK ? NULL : (void *)1;
 }
 
-static void threads(void) {
+static void threads(martlet_model *model) {
+  classifier = model;
   const char *text =
       "graph slow(%0: f32[2] \"x\") {\n  %1: f32[2] = tanh %0\n  return %1 \"y\"\n}\n";
   WORKS(martlet_model_load(file("slow.mir", text), &shared_model));
@@ -368,7 +384,7 @@ int main(int argc, char **argv) {
   handles(model);
   options(model);
   arrays();
-  threads();
+  threads(model);
   churn(model, argv[1]);
   WORKS(martlet_model_free(model));
   printf("%d checks passed, %d failed\n", passed, failed);

@@ -3,6 +3,7 @@
  *   timing first MODELDIR          loads, compiles, runs once, prints a probability
  *   timing median N COMMAND…       the median, over N runs, of a process from start to end, in ms
  *   timing call FILE.mir           the C call of a step that does almost nothing, in ns
+ *   timing reads ENDING            1 where the library reads such files
  *   timing run MODELDIR            a LeNet-5 step through the C library, in µs */
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -106,6 +107,7 @@ int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "first") == 0) return first(argv[2], 0);
   if (argc == 3 && strcmp(argv[1], "run") == 0) return first(argv[2], 500);
   if (argc == 3 && strcmp(argv[1], "call") == 0) return call(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "reads") == 0) return printf("%d\n", martlet_reads(argv[2])) < 0;
   if (argc >= 4 && strcmp(argv[1], "median") == 0) return median(atoi(argv[2]), argv + 3);
   return 64;
 }

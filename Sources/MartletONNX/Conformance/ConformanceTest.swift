@@ -80,8 +80,11 @@ package struct ConformanceTest: Sendable {
     }
     if spelled.count == 1 { return printable(spelled[0]) }
     let plain = name.replacing("_", with: "").lowercased()
-    let named = spelled.filter { plain.contains($0.lowercased()) && $0 != "Constant" }
-      .max { $0.count < $1.count }
+    // Not `contains`: beside a module that imports Foundation, it would be Foundation's.
+    let named = spelled.filter {
+      plain.firstRange(of: $0.lowercased()) != nil && $0 != "Constant"
+    }
+    .max { $0.count < $1.count }
     return printable(named ?? spelled.first { $0 != "Constant" } ?? "(none)")
   }
 }
