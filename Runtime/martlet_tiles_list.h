@@ -149,6 +149,8 @@
   X(SLOW_BINARY, op##_##t, op, t)     \
   X(SLOW_BINARY_S, op##s_##t, op, t)  \
   X(SLOW_S_BINARY, s##op##_##t, op, t)
+#define MT_LOGIC(X, t) \
+  MT_COMMUTATIVE(X, and, t) MT_COMMUTATIVE(X, or, t) MT_COMMUTATIVE(X, xor, t)
 #define MT_ARITHMETIC(X, t)                                                   \
   MT_COMMUTATIVE(X, add, t) MT_BOTH_WAYS(X, sub, t) MT_COMMUTATIVE(X, mul, t) \
   MT_COMMUTATIVE(X, max, t) MT_COMMUTATIVE(X, min, t)
@@ -189,7 +191,7 @@
   MT_BOTH_WAYS(X, div, i32) MT_SLOWLY(X, div, i64) MT_BOTH_WAYS(X, div, u8)                   \
   MT_BOTH_WAYS(X, rem, i32) MT_SLOWLY(X, rem, i64) MT_BOTH_WAYS(X, rem, u8)                   \
   MT_SLOWLY(X, pow, i32) MT_SLOWLY(X, pow, i64) MT_SLOWLY(X, pow, u8)                         \
-  MT_COMMUTATIVE(X, and, bool) MT_COMMUTATIVE(X, or, bool) MT_COMMUTATIVE(X, xor, bool)       \
+  MT_LOGIC(X, bool) MT_LOGIC(X, i32) MT_LOGIC(X, i64) MT_LOGIC(X, u8)                         \
   MT_COMPARE(X, eq) MT_COMPARE(X, ne) MT_COMPARE(X, lt)                                       \
   MT_COMPARE(X, le) MT_COMPARE(X, gt) MT_COMPARE(X, ge)
 

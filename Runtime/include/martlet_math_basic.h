@@ -31,6 +31,9 @@ MTM_FLOAT_BINARY(f64, double, __builtin_fmod)
   MTM_FUNCTION T mtm_max_##t(T a, T b) { return a > b ? a : b; }                         \
   MTM_FUNCTION T mtm_min_##t(T a, T b) { return a < b ? a : b; }                         \
   MTM_FUNCTION T mtm_neg_##t(T a) { return (T)((U)0 - (U)a); }                           \
+  MTM_FUNCTION T mtm_and_##t(T a, T b) { return (T)(a & b); }                            \
+  MTM_FUNCTION T mtm_or_##t(T a, T b) { return (T)(a | b); }                             \
+  MTM_FUNCTION T mtm_xor_##t(T a, T b) { return (T)(a ^ b); }                            \
   MTM_FUNCTION T mtm_div_##t(T a, T b) {                                                 \
     const int wraps = (LEAST) != 0 && a == (LEAST) && b == (T)-1;                        \
     const T q = QUOTIENT(a, b == 0 || wraps ? (T)1 : b);                                 \

@@ -57,6 +57,8 @@ enum OperatorTable {
     elementwiseOperators, shapeOperators, reductionOperators, linearOperators, windowOperators,
     controlOperators, movementOperators, sequenceOperators,
     quantizationOperators, textOperators, imageOperators, signalOperators, classicalOperators,
+    bitwiseOperators, normalizationOperators, lossOperators, attentionOperators,
+    recurrentOperators, randomOperators, trainingOperators,
   ]
 
   private static let entries: [String: OperatorEntry] = {

@@ -6,6 +6,12 @@ import MartletOps
 
 let elementwiseOperators: [OperatorEntry] =
   [
+    OperatorEntry(Mod.self), OperatorEntry(IsInf.self), OperatorEntry(Shrink.self),
+    OperatorEntry(SwiGLU.self), OperatorEntry(Hardmax.self),
+    .unary("Swish") { x, node in
+      let alpha = try node.float("alpha", default: 1)
+      return x * logistic(alpha == 1 ? x : x * alpha)
+    },
     .unary("Abs") { abs($0) }, .unary("Neg") { 0 - $0 }, .unary("Exp") { exp($0) },
     .unary("Log") { log($0) }, .unary("Sqrt") { sqrt($0) },
     .unary("Reciprocal") { reciprocal($0) },
@@ -53,7 +59,7 @@ let elementwiseOperators: [OperatorEntry] =
         ? pow(x, y)
         : x.dtype.isFloatingPoint
           ? pow(x, y.converted(to: x.dtype))
-          : pow(x.converted(to: .float64), y.converted(to: .float64)).converted(to: x.dtype)
+          : truncated(pow(x.converted(to: .float64), y.converted(to: .float64)), to: x.dtype)
     },
 
     .variadic("Max") { maximum($0, $1) }, .variadic("Min") { minimum($0, $1) },
@@ -90,6 +96,13 @@ let elementwiseOperators: [OperatorEntry] =
     OperatorEntry("Softmax") { [try $0.alongAxis { softmax($0, axis: $1) }] },
     OperatorEntry("LogSoftmax") { [try $0.alongAxis { logSoftmax($0, axis: $1) }] },
   ]
+
+/// Powers as integers, rounded towards zero. One within a rounding error of an integer is that integer.
+private func truncated(_ power: Tensor, to dtype: DType) -> Tensor {
+  let nearest = round(power)
+  let isNear = abs(power - nearest) .<= abs(nearest) * 0x1p-48
+  return select(isNear, nearest, power).converted(to: dtype)
+}
 
 extension OperatorEntry {
   /// One operand, one result of its shape.

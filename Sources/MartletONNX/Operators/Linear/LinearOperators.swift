@@ -16,9 +16,7 @@ let linearOperators: [OperatorEntry] = [
     if let c = try node.optionalTensor(2), beta != 0 { y = y + (beta == 1 ? c : c * beta) }
     return [.tensor(y)]
   },
-  OperatorEntry("Einsum", since: 12) { node in
-    [.tensor(einsum(try node.string("equation", default: ""), try node.tensors()))]
-  },
+  OperatorEntry(Einsum.self),
 ]
 
 extension NodeContext {

@@ -4,6 +4,8 @@ import MartletIR
 import MartletOps
 
 let reductionOperators: [OperatorEntry] = [
+  OperatorEntry(ArgMax.self), OperatorEntry(ArgMin.self), OperatorEntry(CumSum.self),
+  OperatorEntry(CumProd.self), OperatorEntry(TopK.self), OperatorEntry(Det.self),
   .reduce("ReduceSum", axesAsInputFrom: 13) { $0.sum(axes: $1, keepDims: $2) },
   .reduce("ReduceMean") { x, axes, keep in
     x.dtype.isFloatingPoint
@@ -11,10 +13,10 @@ let reductionOperators: [OperatorEntry] = [
       : x.sum(axes: axes, keepDims: keep)
         / Double(max(1, axes.reduce(1) { $0 * x.shape[$1] }))
   },
-  .reduce("ReduceMax") { x, axes, keep in
+  .reduce("ReduceMax", ofNothing: -.infinity) { x, axes, keep in
     x.dtype == .bool ? x.any(axes: axes, keepDims: keep) : x.max(axes: axes, keepDims: keep)
   },
-  .reduce("ReduceMin") { x, axes, keep in
+  .reduce("ReduceMin", ofNothing: .infinity) { x, axes, keep in
     x.dtype == .bool ? x.all(axes: axes, keepDims: keep) : x.min(axes: axes, keepDims: keep)
   },
   .reduce("ReduceProd") { $0.product(axes: $1, keepDims: $2) },
@@ -22,13 +24,14 @@ let reductionOperators: [OperatorEntry] = [
   .reduce("ReduceL2") { sqrt(($0 * $0).sum(axes: $1, keepDims: $2)) },
   .reduce("ReduceSumSquare") { ($0 * $0).sum(axes: $1, keepDims: $2) },
   .reduce("ReduceLogSum") { log($0.sum(axes: $1, keepDims: $2)) },
-  .reduce("ReduceLogSumExp") { logSumExp($0, axes: $1, keepDims: $2) },
+  .reduce("ReduceLogSumExp", ofNothing: -.infinity) { logSumExp($0, axes: $1, keepDims: $2) },
 ]
 
 extension OperatorEntry {
-  /// A reduction: axes are an attribute, from some version on an input.
+  /// A reduction: axes are an attribute, from some version on an input. What has no value over no
+  /// elements gets one, which integers saturate.
   static func reduce(
-    _ name: String, axesAsInputFrom version: Int = 18,
+    _ name: String, axesAsInputFrom version: Int = 18, ofNothing empty: Double? = nil,
     _ body: @escaping @Sendable (Tensor, [Int], Bool) -> Tensor
   ) -> OperatorEntry {
     OperatorEntry(name) { node in
@@ -39,8 +42,18 @@ extension OperatorEntry {
         // Reduced over no axis: each element alone.
         return [.tensor(body(x, [], keeps))]
       }
-      let axes = given.flatMap { $0.isEmpty ? nil : $0 } ?? Array(0..<x.rank)
-      return [.tensor(body(x, try node.axes(axes, rank: x.rank).sorted(), keeps))]
+      let axes = try node.axes(
+        given.flatMap { $0.isEmpty ? nil : $0 } ?? Array(0..<x.rank), rank: x.rank
+      ).sorted()
+      if let empty, x.dtype != .bool, axes.contains(where: { x.shape[$0] == 0 }) {
+        let all = x.shape.dimensions.indices
+        let shape =
+          keeps
+          ? all.map { axes.contains($0) ? 1 : x.shape[$0] }
+          : all.filter { !axes.contains($0) }.map { x.shape[$0] }
+        return [.tensor(node.literal(HostArray(splat: empty, TensorType(x.dtype, Shape(shape)))))]
+      }
+      return [.tensor(body(x, axes, keeps))]
     }
   }
 }

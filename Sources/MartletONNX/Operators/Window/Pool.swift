@@ -6,10 +6,57 @@ struct MaxPool: Operator {
   static let name = "MaxPool"
 
   static func build(_ node: NodeContext) throws -> [ONNXValue] {
-    guard !node.wants(output: 1) else { throw node.unsupported("indices of a max pool") }
     let x = try node.tensor(0)
     let window = try node.poolWindow(x)
+    if node.wants(output: 1) { return try withIndices(node, x, window) }
     return [.tensor(node.windows(x, window, filling: -.infinity).reduced { maximum($0, $1) })]
+  }
+}
+
+extension MaxPool {
+  /// The largest elements and their places in the whole input, the first of equal ones.
+  private static func withIndices(
+    _ node: NodeContext, _ x: Tensor, _ window: Window
+  ) throws -> [ONNXValue] {
+    let input = Array(x.shape.dimensions[2...])
+    let isColumnMajor = try node.bool("storage_order")
+    // The step of each axis in the numbers of places.
+    let steps = input.indices.map {
+      isColumnMajor ? input[..<$0].reduce(1, *) : input[($0 + 1)...].reduce(1, *)
+    }
+    let points = window.outputs.reduce(1, *)
+    let type = TensorType(.int64, Shape([1, 1] + window.outputs))
+    var best: (value: Tensor, place: Tensor)?
+    let values = node.windows(x, window, filling: -.infinity)
+    for (tap, value) in values.enumerated() {
+      var places = [Int64](repeating: 0, count: points)
+      for point in 0..<points {
+        var (tapRest, pointRest, place) = (tap, point, 0)
+        var isInside = true
+        for axis in input.indices.reversed() {
+          let index =
+            pointRest % window.outputs[axis] * window.strides[axis] - window.low[axis]
+            + tapRest % window.kernel[axis] * window.dilations[axis]
+          (tapRest, pointRest) = (tapRest / window.kernel[axis], pointRest / window.outputs[axis])
+          isInside = isInside && index >= 0 && index < input[axis]
+          place += index * steps[axis]
+        }
+        places[point] = isInside ? Int64(place) : -1
+      }
+      let place = node.literal(HostArray(type, places)).broadcasted(to: value.shape)
+      guard let before = best else {
+        best = (value, place)
+        continue
+      }
+      // What lies in the padding gives way to any element, even the least.
+      let isBetter = (value .> before.value) .| ((before.place .< 0) .& (place .>= 0))
+      best = (select(isBetter, value, before.value), select(isBetter, place, before.place))
+    }
+    guard let best else { throw node.invalid("the window is empty") }
+    let planes = HostArray(
+      TensorType(.int64, Shape([x.shape[0], x.shape[1]] + input.map { _ in 1 })),
+      (0..<(x.shape[0] * x.shape[1])).map { Int64($0 * input.reduce(1, *)) })
+    return [.tensor(best.value), .tensor(best.place + node.literal(planes))]
   }
 }
 
