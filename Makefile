@@ -7,7 +7,7 @@ MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
   test-cli test-lib test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
-  compare-recipes conform models
+  compare-recipes conform models embed
 
 all: build
 
@@ -107,6 +107,10 @@ slow:
 	MARTLET_SLOW=1 $(SWIFT) test $(BUILD_FLAGS) --no-parallel --filter 'Slow|survivesDamage|noMutationTraps'
 	$(SWIFT) build $(BUILD_FLAGS) --product martlet
 	Tests/cli/kill_checkpoints.sh $(TOOL) 500
+
+# Builds and runs every host app of Examples/embed with the tool: each is a folder with a Makefile.
+embed: build
+	scripts/embed $(TOOL)
 
 bench: build
 	scripts/bench $(TOOL)

@@ -24,7 +24,9 @@ let package = Package(
   ],
   targets: [
     // C: the kernel runtime, and the one place that sees libtcc.
-    .target(name: "CMartletRuntime", path: "Runtime", exclude: ["tests", "Makefile"]),
+    .target(name: "CMartletRuntime", path: "Runtime", exclude: ["tests", "export", "Makefile"]),
+    // The same sources as bytes: exported programs carry what they use of them.
+    .target(name: "CMartletSources"),
     .target(name: "CTinyCC", linkerSettings: [.linkedLibrary("tcc"), .linkedLibrary("dl")]),
 
     // The compiler, ground floor first.
@@ -62,6 +64,13 @@ let package = Package(
       name: "MartletC",
       dependencies: [
         "CMartlet", "Martlet", "MartletIR", "MartletOps", "MartletExecution", "MartletNN",
+      ]),
+
+    .target(
+      name: "MartletExport",
+      dependencies: [
+        "MartletIR", "MartletLoops", "MartletCodegen", "MartletJIT", "MartletExecution",
+        "CMartletRuntime", "CMartletSources",
       ]),
 
     // Data sets and images: the only part that links zlib, libpng and libjpeg.
@@ -134,7 +143,7 @@ let package = Package(
         "MartletONNX", "MartletPasses",
         "MartletExecution", "MartletTraining",
         "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
-        "MartletRecipes", "MartletPrograms",
+        "MartletRecipes", "MartletPrograms", "MartletExport", "MartletNN",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -190,6 +199,12 @@ let package = Package(
         "MartletIR", "MartletLoops", "MartletOps", "MartletPasses", "MartletJIT",
         "MartletExecution", "MartletNN", "MartletTestSupport",
       ]),
+    .testTarget(
+      name: "ExportTests",
+      dependencies: [
+        "MartletIR", "MartletCodegen", "MartletExecution", "MartletExport", "MartletJIT",
+        "MartletNN", "MartletOps",
+      ], exclude: ["C"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

@@ -34,6 +34,12 @@
     mt_winograd_run(&mt_winograd_ops_##isa, cx, g, x, w, y, epilogue, p);                         \
   }
 
+/* An exported program has one instruction set, and no table: it is linked by name. */
+#if defined(MT_EXPORT)
+#define MT_ENTRIES_FOR(isa) MT_ENTRIES_OF(isa)
+MT_ENTRIES_FOR(MT_ISA)
+#else
+
 /* ISO C has no conversion from a function to an object pointer; POSIX and every JIT do. */
 #define MT_ADDRESS(function) __extension__(void *)(function)
 
@@ -64,3 +70,4 @@ extern const size_t mt_call_symbol_count;
 const mt_symbol mt_call_symbols[] = {
     MT_VARIANT_CALLS(MT_REGISTER_VARIANTS) MT_SINGLE_CALLS(MT_REGISTER_SINGLE)};
 const size_t mt_call_symbol_count = sizeof mt_call_symbols / sizeof mt_call_symbols[0];
+#endif

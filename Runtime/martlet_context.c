@@ -9,6 +9,7 @@
 #define _GNU_SOURCE 1
 #endif
 #include "martlet_context.h"
+#include "martlet_float_state.h"
 #include "martlet_watch.h"
 
 #include <pthread.h>
@@ -21,9 +22,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#if defined(__x86_64__) || defined(__i386__)
-#include <xmmintrin.h>
-#endif
 
 enum { MT_LINE = 64, MT_SPIN_NANOSECONDS = 50000, MT_MAX_THREADS = 256, MT_LARGE_PAGE = 2 << 20 };
 
@@ -62,41 +60,6 @@ struct mt_context {
   void *workers_base;
   mt_watch *watch;          /* NULL unless steps are observed */
 };
-
-/* MARK: floating-point state */
-
-static unsigned mt_float_state(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  return _mm_getcsr();
-#elif defined(__aarch64__)
-  uint64_t fpcr;
-  __asm__ __volatile__("mrs %0, fpcr" : "=r"(fpcr));
-  return (unsigned)fpcr;
-#else
-  return 0;
-#endif
-}
-
-static void mt_set_float_state(unsigned state) {
-#if defined(__x86_64__) || defined(__i386__)
-  _mm_setcsr(state);
-#elif defined(__aarch64__)
-  uint64_t fpcr = state;
-  __asm__ __volatile__("msr fpcr, %0" : : "r"(fpcr));
-#else
-  (void)state;
-#endif
-}
-
-static unsigned mt_flushing(unsigned state) {
-#if defined(__x86_64__) || defined(__i386__)
-  return state | 0x8040u; /* flush to zero, denormals are zero */
-#elif defined(__aarch64__)
-  return state | (1u << 24);
-#else
-  return state;
-#endif
-}
 
 static void mt_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -155,6 +118,10 @@ size_t mt_context_workspace_bytes(const mt_context *cx) {
   size_t total = cx->scratch_bytes * (size_t)cx->threads;
   for (int i = 0; i <= cx->threads; ++i) total += cx->workspaces[i].bytes;
   return total;
+}
+
+size_t mt_context_workspace_of(const mt_context *cx, int part) {
+  return part < 0 || part > cx->threads ? 0 : cx->workspaces[part].bytes;
 }
 
 /* MARK: workers */
@@ -366,46 +333,4 @@ long mt_context_take_timings(mt_context *cx, mt_timing *spans, long capacity) {
 
 void mt_observe(mt_context *cx, long step, int done) {
   if (cx->watch) mt_watch_observe(cx->watch, step, done);
-}
-
-typedef struct {
-  mt_context *cx;
-  mt_kernel kernel;
-  void *const *const *buffers;
-  const long *units;
-  long count, total, quantum;
-  int parts;
-} mt_split;
-
-/* The start of a part; whole quanta keep tiles aligned. */
-static long mt_split_start(const mt_split *s, int part) {
-  if (part >= s->parts) return s->total;
-  long quanta = s->total / s->quantum;
-  return (long)((double)quanta * part / s->parts) * s->quantum;
-}
-
-static void mt_split_run(void *argument, int part) {
-  const mt_split *s = argument;
-  long begin = mt_split_start(s, part), end = mt_split_start(s, part + 1), base = 0;
-  void *scratch = mt_part_scratch(s->cx, part);
-  for (long i = 0; i < s->count && base < end; ++i) {
-    long from = begin > base ? begin - base : 0;
-    long to = end - base < s->units[i] ? end - base : s->units[i];
-    if (from < to) s->kernel(s->buffers[i], from, to, scratch);
-    base += s->units[i];
-  }
-}
-
-void mt_parallel_segments(mt_context *cx, mt_kernel kernel, long count, void *const *const *p,
-                          const long *units, long grain) {
-  mt_split s = {cx, kernel, p, units, count, 0, 1, 1};
-  for (long i = 0; i < count; ++i) s.total += units[i];
-  if (s.total <= 0) return;
-  s.quantum = grain >= 512 ? 512 : 1;
-  s.parts = mt_parts_for(cx, s.total, grain);
-  mt_run_parts(cx, s.parts, mt_split_run, &s);
-}
-
-void mt_parallel(mt_context *cx, mt_kernel kernel, void *const *p, long units, long grain) {
-  mt_parallel_segments(cx, kernel, 1, &p, &units, grain);
 }

@@ -6,12 +6,7 @@
 MT_TARGET_AVX2
 #define MT_ISA avx2
 #define MT_VECTOR 256
-#define MR 6
-#define NV 2
-#define TALL 12
-#define ROWS1 10
-#define ROWS2 6
-#define ROWS3 4
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_conv_kernels.inc"

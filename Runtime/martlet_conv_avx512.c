@@ -6,12 +6,7 @@
 MT_TARGET_AVX512
 #define MT_ISA avx512
 #define MT_VECTOR 512
-#define MR 14
-#define NV 2
-#define TALL 24
-#define ROWS1 16
-#define ROWS2 12
-#define ROWS3 8
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_conv_kernels.inc"

@@ -3,12 +3,7 @@
 
 #define MT_ISA baseline
 #define MT_VECTOR 128
-#define MR 4
-#define NV 2
-#define TALL 8
-#define ROWS1 8
-#define ROWS2 4
-#define ROWS3 4
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_conv_kernels.inc"

@@ -5,12 +5,7 @@
 #include <arm_neon.h>
 #define MT_ISA neon
 #define MT_VECTOR 129
-#define MR 8
-#define NV 3
-#define TALL 16
-#define ROWS1 16
-#define ROWS2 12
-#define ROWS3 8
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_conv_kernels.inc"

@@ -6,10 +6,7 @@
 MT_TARGET_AVX2
 #define MT_ISA avx2
 #define MT_VECTOR 256
-#define MR 6
-#define NV 2
-#define WIDE 12
-#define MT_KC 256
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_gemm_kernels.inc"

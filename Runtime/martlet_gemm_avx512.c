@@ -6,10 +6,7 @@
 MT_TARGET_AVX512
 #define MT_ISA avx512
 #define MT_VECTOR 512
-#define MR 14
-#define NV 2
-#define WIDE 24
-#define MT_KC 256
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_gemm_kernels.inc"

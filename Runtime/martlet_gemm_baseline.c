@@ -3,10 +3,7 @@
 
 #define MT_ISA baseline
 #define MT_VECTOR 128
-#define MR 4
-#define NV 2
-#define WIDE 12
-#define MT_KC 256
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_gemm_kernels.inc"

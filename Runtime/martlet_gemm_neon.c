@@ -5,10 +5,7 @@
 #include <arm_neon.h>
 #define MT_ISA neon
 #define MT_VECTOR 129
-#define MR 8
-#define NV 3
-#define WIDE 24
-#define MT_KC 256
+#include "martlet_vector_sizes.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_gemm_kernels.inc"

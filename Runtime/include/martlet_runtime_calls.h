@@ -17,6 +17,8 @@ void mt_context_destroy(mt_context *cx);
 int mt_context_threads(const mt_context *cx);
 /* Memory in use for scratch and packing; grows during the first steps, then stays. */
 size_t mt_context_workspace_bytes(const mt_context *cx);
+/* The workspace of one thread, or with `part` the number of threads, the one that they share. */
+size_t mt_context_workspace_of(const mt_context *cx, int part);
 
 /* Around a step, on one thread; may nest. Denormals are zero in between, on every thread, and the
  * caller's floating-point state returns with the last leave. */

@@ -18,8 +18,10 @@ package struct EmissionOptions: Hashable, Sendable {
   package var tileElements = 512
   /// Prints superinstructions (tile form only); the results have the same bits without.
   package var usesSuperinstructions = true
-  /// Kernels get internal linkage, for text that is linked with other text.
+  /// All functions get internal linkage, for text that is part of other text.
   package var staticKernels = false
+  /// What kernels' names begin with, a number behind it: different where programs share a text.
+  package var kernelPrefix = "k"
   /// The scalar form includes `martlet_math.h`; without, the one who compiles puts it in front.
   package var includesHeaders = false
   /// Calls `mt_observe` before and after each step, for profiles and checks.

@@ -90,7 +90,8 @@ private struct ScheduleEmitter {
   private func kernelName(_ index: Int, position: Int) -> String {
     let base = CText.sanitise(schedule.kernels[index].name, for: .identifier)
     let number = position < 10 ? "0\(position)" : "\(position)"
-    return base.isEmpty ? "k\(number)" : "k\(number)_\(base)"
+    let prefix = options.kernelPrefix
+    return base.isEmpty ? "\(prefix)\(number)" : "\(prefix)\(number)_\(base)"
   }
 
   private func check(_ launch: Schedule.Launch) throws(CodegenError) {
@@ -251,7 +252,8 @@ private struct ScheduleEmitter {
       default: break
       }
     }
-    var text = "void \(options.entry)(struct mt_context *cx, void *const *io, char *arena) {\n"
+    var text = options.staticKernels ? "static " : ""
+    text += "void \(options.entry)(struct mt_context *cx, void *const *io, char *arena) {\n"
     // Pure constants need neither; an empty program needs nothing.
     text += "  (void)cx, (void)io, (void)arena;\n"
     text += body + "}\n"

@@ -54,9 +54,9 @@ public final class Program: Sendable {
   package struct Argument: Sendable {
     package var name: String
     package var type: TensorType
-    var slot: Int
+    package var slot: Int
     /// Values must lie in 0 ..< bound (labels and indices that the caller passes).
-    var bound: Int?
+    package var bound: Int?
   }
   package struct Result: Sendable {
     package var name: String

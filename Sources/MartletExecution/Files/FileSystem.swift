@@ -212,6 +212,13 @@ package enum FileSystem {
     folder.utf8.last == UInt8(ascii: "/") ? folder + name : "\(folder)/\(name)"
   }
 
+  /// Makes a folder; one that is there already is fine.
+  package static func makeDirectory(_ path: String) throws(DataError) {
+    guard mkdir(path, 0o777) != 0, errno != EEXIST || !isDirectory(path) else { return }
+    throw DataError(
+      .notWritable, "cannot make the folder: \(String(cString: strerror(errno)))", at: path)
+  }
+
   package static func isDirectory(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR

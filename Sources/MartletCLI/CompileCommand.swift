@@ -1,0 +1,165 @@
+// martlet compile: a model as C files that any C compiler builds.
+
+import ArgumentParser
+import Martlet
+import MartletExecution
+import MartletExport
+import MartletNN
+import MartletONNX
+
+struct CompileCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compile",
+    abstract: "Write a model as C that needs no library: inference, or training too.",
+    discussion: """
+      MODEL is lenet5, mlp, a model directory, an .onnx file, or a file of IR text (.mir). Writes NAME.h, NAME.c, \
+      martlet_runtime.h, martlet_runtime.c, the weights, a Makefile and a CMakeLists.txt. With --train \
+      the C trains: NAME_train_step, NAME_run on the parameters as they are, NAME_save and NAME_load.
+      """)
+
+  @Argument(help: "lenet5, mlp, a model directory, an .onnx or a .mir file.")
+  var model: String
+  @Option(
+    name: [.customShort("o"), .customLong("output")],
+    help: ArgumentHelp("The directory for the files.", valueName: "dir"))
+  var output: String
+  @Flag(help: "A training step and inference on the state that it updates.")
+  var train = false
+  @Option(help: "scalar: loops for a compiler that optimises; tile: calls of vector primitives.")
+  var form: Form = .scalar
+  @Option(help: ArgumentHelp("What the names of functions begin with.", valueName: "name"))
+  var prefix: String?
+  @Option(
+    help: ArgumentHelp(
+      "A size: batch=N; with --train, batch of the step and predict of inference.",
+      valueName: "name=n"))
+  var dim: [String] = []
+  @Option(help: "embed: tables in C; file or mmap: one file beside.")
+  var weights: Weights = .embed
+
+  enum Form: String, CaseIterable, ExpressibleByArgument { case scalar, tile }
+  enum Weights: String, CaseIterable, ExpressibleByArgument { case embed, file, mmap }
+
+  private func dimensions() throws -> [String: Int] {
+    var result: [String: Int] = [:]
+    for text in dim {
+      let parts = text.split(separator: "=", maxSplits: 1)
+      guard parts.count == 2, let size = Int(parts[1]), (1...65_536).contains(size) else {
+        throw ValidationError("--dim \(text): expected NAME=N, N from 1 to 65536")
+      }
+      result[String(parts[0])] = size
+    }
+    return result
+  }
+
+  func validate() throws { _ = try dimensions() }
+
+  func run() throws {
+    var sizes = try dimensions()
+    if model.hasSuffix(".onnx") {
+      try compileONNX(sizes)
+      return
+    }
+    let model = try ModelArgument(model)
+    let batch = sizes.removeValue(forKey: "batch")
+    let predict = train ? sizes.removeValue(forKey: "predict") : nil
+    if let unknown = sizes.keys.min() {
+      throw ToolError(
+        "--dim \(unknown): the model has no such dimension\nexpected: batch"
+          + (train ? " or predict" : ""))
+    }
+    let options = try CompileOptions()
+    var export = ExportOptions(name: prefix ?? model.exportName)
+    export.form = form == .tile ? .tile : .scalar
+    export.weights = ExportOptions.Weights(rawValue: weights.rawValue) ?? .embed
+    export.summary = "\(model.exportName), \(train ? "training and inference" : "inference")"
+    if case .layers(_, _, _, let manifest?) = model {
+      export.scaling = (manifest.mean, manifest.deviation)
+      export.classes = manifest.classes
+    }
+    let (infer, step): (Program, Program?)
+    if train {
+      let programs = try model.trainingPrograms(
+        batch: batch ?? 32, predict: predict ?? 1, options)
+      (infer, step) = (programs.infer, programs.step)
+    } else {
+      (infer, step) = (try model.frozenProgram(batch: batch ?? 1, options), nil)
+    }
+    try write(infer, step, export)
+  }
+
+  /// Sizes are those of the file's symbolic dimensions.
+  private func compileONNX(_ sizes: [String: Int]) throws {
+    guard !train else {
+      throw ToolError("\(model): an ONNX file holds no loss to train with\nhint: leave --train out")
+    }
+    let onnx = try ONNXModel(contentsOf: model)
+    let values = try onnx.filled([:], dimensions: sizes, seed: 0)
+    let compiled = try onnx.compile(known: values, options: try CompileOptions())
+    if let input = compiled.specialisedInputs.first {
+      throw ToolError("\(model): the graph depends on the values of the input '\(input)'")
+    }
+    guard let program = compiled.session?.program else {
+      throw ToolError("\(model): the outputs do not depend on the inputs")
+    }
+    var stem = FileSystem.split(model).last
+    stem.removeLast(5)
+    var export = ExportOptions(name: prefix ?? CNames.identifier(stem))
+    export.form = form == .tile ? .tile : .scalar
+    export.weights = ExportOptions.Weights(rawValue: weights.rawValue) ?? .embed
+    export.summary = "\(stem), inference"
+    try write(program, nil, export)
+  }
+
+  private func write(_ infer: Program, _ step: Program?, _ options: ExportOptions) throws {
+    let files: [ExportedFile]
+    do {
+      files = try MartletExport.export(run: infer, train: step, options: options)
+    } catch {
+      throw ToolError(error.description)
+    }
+    try FileSystem.makeDirectory(output)
+    for file in files { try FileSystem.write(file.bytes, to: FileSystem.join(output, file.name)) }
+    for file in files {
+      Output.line("\(FileSystem.join(output, file.name))  \(file.bytes.count) bytes")
+    }
+  }
+}
+
+extension ModelArgument {
+  /// The name of the model for the names of exported functions.
+  var exportName: String {
+    switch self {
+    case .graph(let model, _): CNames.identifier(model.graph.name)
+    case .recipe: "model"
+    case .layers(_, let architecture, _, _): architecture.name
+    }
+  }
+
+  /// The inference program with the weights as constants.
+  func frozenProgram(batch: Int, _ options: CompileOptions) throws -> Program {
+    switch self {
+    case .graph, .recipe: return try program(batch: batch, training: false, options)
+    case .layers(let model, let architecture, let input, _):
+      var options = options
+      options.name = architecture.name
+      let images = TensorSpec(Shape([batch] + input), name: "images")
+      return try ModelArgument.frozen(model, images, options)
+    }
+  }
+
+  private static func frozen(
+    _ model: some Layer, _ images: TensorSpec, _ options: CompileOptions
+  ) throws -> Program {
+    try Martlet.compile(frozen: model, images, options: options) { model($0) }.program
+  }
+
+  /// A training step with Adam, and inference over the same state.
+  func trainingPrograms(
+    batch: Int, predict: Int, _ options: CompileOptions
+  ) throws -> (step: Program, infer: Program) {
+    let step = try program(batch: batch, training: true, options)
+    let infer = try program(batch: predict, training: false, options)
+    return (step, infer)
+  }
+}
