@@ -7,7 +7,7 @@ MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
   test-cli test-lib test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
-  compare-recipes conform models embed
+  compare-recipes conform models embed optimizers
 
 all: build
 
@@ -96,6 +96,10 @@ conform: build
 models: build
 	@test -x .venv-onnx/bin/python || { python3 -m venv .venv-onnx && .venv-onnx/bin/pip install -q onnx==1.23.2 onnxruntime==1.31.1 numpy; }
 	.venv-onnx/bin/python scripts/compare-onnx-models.py $(TOOL) downloads/onnx-models --time
+
+# docs/optimizers.md: every optimizer with a rate tuned by martlet search, table and picture.
+optimizers: build
+	scripts/make-optimizers-doc $(TOOL)
 
 # Writes docs/features.md anew.
 features:

@@ -32,6 +32,30 @@ public struct GroupNorm: Layer {
   }
 }
 
+/// Instance normalisation with a learned scale and bias, `[N, …, C] → [N, …, C]`: each channel of each
+/// sample over its places (Ulyanov et al., arXiv:1607.08022).
+public struct InstanceNorm: Layer {
+  /// [C], ones at first.
+  public let scale: Parameter
+  /// [C], zeros at first.
+  public let bias: Parameter
+  /// ε under the root.
+  public let epsilon: Double
+  /// Normalisation of this many channels.
+  public init(_ channels: Int, epsilon: Double = 1e-5) {
+    scale = Parameter([channels], initializer: .ones)
+    bias = Parameter([channels], initializer: .zeros)
+    self.epsilon = epsilon
+  }
+  /// The normalised channels.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.trace.scoped(scopeName(scale, "InstanceNorm")) {
+      instanceNorm(
+        x, scale: scale.tensor(in: x.trace), bias: bias.tensor(in: x.trace), epsilon: epsilon)
+    }
+  }
+}
+
 /// Root-mean-square normalisation over the last axis with a learned scale, `[…, C] → […, C]` (Zhang and
 /// Sennrich, arXiv:1910.07467).
 public struct RMSNorm: Layer {

@@ -201,6 +201,13 @@ package struct ModelBuilder {
     case "rmsNorm":
       guard count(last, fields, path) else { return nil }
       return add(fields, path, RMSNorm(last, epsilon: fields.number("epsilon") ?? 1e-6), shape)
+    case "instanceNorm":
+      guard shape.count > 1 else {
+        report(fields, path, "takes channels with places, got \(text(shape))")
+        return nil
+      }
+      guard count(2 * last, fields, path) else { return nil }
+      return add(fields, path, InstanceNorm(last, epsilon: fields.number("epsilon") ?? 1e-5), shape)
     case "groupNorm":
       let groups = fields.integer("groups") ?? 1
       guard last % groups == 0 else {

@@ -144,6 +144,11 @@ extension Schema {
           .optional("epsilon", epsilon, "1e-05", "Under the root."),
         ]),
       Section(
+        "instanceNorm", "Each channel of each image over its places.",
+        [
+          .optional("epsilon", epsilon, "1e-05", "Under the root.")
+        ]),
+      Section(
         "rmsNorm", "Divided by the root of the mean square.",
         [
           .optional("epsilon", epsilon, "1e-06", "Under the root.")

@@ -31,9 +31,10 @@ let sections: [Section] = [
         "AveragePool2D", "GlobalAveragePool2D", "Flatten", "Sequential",
         by: "PyTorchTests/leNetLogitsAndGradients", "DeepModelTests/logitsAndGradients"),
       Feature(
-        "Batch norm with running statistics (unbiased variance), layer, group and RMS norm",
-        "BatchNorm", "LayerNorm", "GroupNorm", "RMSNorm",
-        by: "PyTorchTests/batchNormTrainsAndPredicts", "FixtureTests/agreesWithPyTorch"),
+        "Batch norm with running statistics (unbiased variance); layer, group, instance, RMS norm",
+        "BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm",
+        by: "LayerTests/instanceNormIsGroupNormOfEachChannel",
+        "PyTorchTests/batchNormTrainsAndPredicts", "FixtureTests/agreesWithPyTorch"),
       Feature(
         "Dropout, inverted or by weight scaling, on inputs too", "Dropout",
         by: "RandomTests/dropoutKeepsScalesAndStopsAtInference",

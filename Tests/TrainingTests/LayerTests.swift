@@ -54,6 +54,31 @@ private struct Net: Layer {
   #expect(last < 0.2 * first, "from \(first) to \(last)")
 }
 
+/// The composite has PyTorch's numbers (FixtureTests); the layer gives it its parameters.
+@Test func instanceNormIsGroupNormOfEachChannel() throws {
+  let (instance, group) = (InstanceNorm(3), GroupNorm(3, groups: 3))
+  for (a, b) in [(instance.scale, group.scale), (instance.bias, group.bias)] {
+    let value = try NDArray([0.5, -2, 3] as [Float])
+    try a.set(value)
+    try b.set(value)
+  }
+  var generator = SplitMix64(seed: 9)
+  let x = try NDArray(
+    (0..<2 * 4 * 5 * 3).map { _ in Float.random(in: -3...3, using: &generator) },
+    shape: [2, 4, 5, 3])
+  let spec = TensorSpec([2, 4, 5, 3])
+  let y = try compile(spec, options: testOptions()) { instance($0) }(x)
+  #expect(try y.floats == compile(spec, options: testOptions()) { group($0) }(x).floats)
+  // Each channel of each sample has the bias as its mean, and the scale as its spread.
+  for (sample, channel) in [(0, 0), (1, 2)] {
+    let values = (0..<20).map { y.doubles[(sample * 20 + $0) * 3 + channel] }
+    let mean = values.reduce(0, +) / 20
+    let spread = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 20).squareRoot()
+    let expected = [0.5, -2, 3][channel]
+    #expect(abs(mean - expected) < 1e-4 && abs(spread - abs(expected)) < 1e-3)
+  }
+}
+
 @Test func embeddingsMoveOnlyWhereTheyWereRead() throws {
   struct Lookup: Layer {
     let table = Embedding(6, 3)
