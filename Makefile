@@ -7,7 +7,7 @@ MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
   test-cli test-lib test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
-  compare-recipes conform models embed optimizers
+  compare-recipes conform models embed optimizers fuzz
 
 all: build
 
@@ -100,6 +100,11 @@ models: build
 # docs/optimizers.md: every optimizer with a rate tuned by martlet search, table and picture.
 optimizers: build
 	scripts/make-optimizers-doc $(TOOL)
+
+# The readers of foreign files under libFuzzer and AddressSanitizer: ten minutes each.
+FUZZ_SECONDS ?= 600
+fuzz: deps
+	SWIFT=$(SWIFT) scripts/fuzz/run $(FUZZ_SECONDS)
 
 # Writes docs/features.md anew.
 features:

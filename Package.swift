@@ -16,6 +16,8 @@ let package = Package(
     .executable(name: "martlet", targets: ["MartletCLI"]),
     .plugin(name: "MartletModels", targets: ["MartletModels"]),
     .plugin(name: "CompileModel", targets: ["CompileModel"]),
+    // Readers of foreign files with an entry for libFuzzer; scripts/fuzz links it.
+    .library(name: "MartletFuzz", type: .static, targets: ["MartletFuzz"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -220,10 +222,15 @@ let package = Package(
       name: "DataTests",
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),
+    .target(
+      name: "MartletFuzz",
+      dependencies: ["MartletIR", "MartletOps", "MartletExecution", "MartletONNX"],
+      path: "Tests/MartletFuzz", exclude: ["corpus"]),
     .testTarget(
       name: "ONNXTests",
       dependencies: [
-        "MartletIR", "MartletOps", "MartletExecution", "MartletONNX", "MartletONNXFormat",
+        "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletONNX",
+        "MartletONNXFormat", "MartletFuzz",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Fixtures"]),
     .testTarget(

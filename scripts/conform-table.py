@@ -21,7 +21,17 @@ def count(rows):
   return tuple(counts[status] for status in ("passed", "failed", "unsupported"))
 
 
+# What a message alone does not tell.
+NOTES = {
+    "test_dft_inverse": "the expected values hold the rounding errors (2e-7) of a float32 transform",
+    "test_dft_inverse_opset19":
+        "the expected values hold the rounding errors (2e-7) of a float32 transform",
+}
+
+
 def reason(row):
+  if row["test"] in NOTES:
+    return NOTES[row["test"]]
   text = row["reason"].split("\n")
   if "not supported:" in text[0]:
     return "no such operator here: " + ", ".join(

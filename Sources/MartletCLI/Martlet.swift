@@ -15,7 +15,7 @@ struct Tool: ParsableCommand {
       TrainCommand.self, RecipesCommand.self, SearchCommand.self, PredictCommand.self,
       SampleCommand.self,
       InspectCommand.self, SummaryCommand.self,
-      RunCommand.self, CompileCommand.self, ConformCommand.self,
+      RunCommand.self, CompileCommand.self, ConvertCommand.self, ConformCommand.self,
       DoctorCommand.self, BenchCommand.self,
     ])
 

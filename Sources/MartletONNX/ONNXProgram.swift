@@ -97,6 +97,16 @@ public final class ONNXProgram {
     session = try Session(program, threads: options.threads)
   }
 
+  /// Whether each output is a result of its own, of a type that is its carrier's.
+  package var returnsArgumentsAlone: Bool {
+    var next = 0
+    for output in outputs {
+      guard case .result(next, let type) = output, type?.isNative ?? true else { return false }
+      next += 1
+    }
+    return true
+  }
+
   /// Runs the program once. Inputs and results by name.
   public func run(_ inputs: [String: NDArray]) throws -> [String: NDArray] {
     var results: [String: NDArray] = [:]

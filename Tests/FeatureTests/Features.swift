@@ -310,4 +310,20 @@ let sections: [Section] = [
         "A model as a C target with a Swift class over it", "swift package compile-model",
         by: "Tests/package/run.sh: compile-model"),
     ]),
+  Section(
+    title: "ONNX out, and files of others",
+    features: [
+      Feature(
+        "Programs as ONNX files, with the paths of layers and parameters", "ONNXExport",
+        "martlet convert", by: "ExportTests/trainedLeNetRoundTrips",
+        "ExportTests/operationsRoundTrip", "ExportTests/whatCannotBeWrittenIsNamed"),
+      Feature(
+        "Hostile models: sizes, names, nesting, external data", "ONNXLimits",
+        by: "HostileTests/sizesThatLie", "HostileTests/valuesThatGrow",
+        "HostileTests/externalDataOutsideOfTheFolder", "HostileTests/namesReachNoText",
+        "HostileTests/nestingAndRecursionEnd"),
+      Feature(
+        "Mutated models, weights, arrays and IR text; libFuzzer", "make fuzz",
+        by: "HostileTests/mutations"),
+    ]),
 ]

@@ -9,6 +9,20 @@ import MartletIR
   import Darwin
 #endif
 
+extension Shape {
+  /// Whether products of any of its extents are representable: an extent of zero excuses no other.
+  package var isRepresentable: Bool {
+    var product = 1
+    for extent in dimensions {
+      guard extent >= 0 else { return false }
+      let (next, overflow) = product.multipliedReportingOverflow(by: max(1, extent))
+      guard !overflow, next < 1 << 56 else { return false }
+      product = next
+    }
+    return true
+  }
+}
+
 /// Bounds on what reading, compiling and running a model may take.
 public struct ONNXLimits: Hashable, Sendable {
   /// Bytes of one tensor, and of all that a program holds; by default half of the memory.

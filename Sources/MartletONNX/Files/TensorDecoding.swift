@@ -16,7 +16,7 @@ extension ModelFile {
       throw refuse("has the unknown element type \(message.dataType)")
     }
     let shape = Shape(message.dims.map { Int($0) })
-    guard shape.rank <= 64, let count = shape.checkedCount else {
+    guard shape.rank <= 64, shape.isRepresentable, let count = shape.checkedCount else {
       throw refuse("has the impossible shape \(printable(shape.description))")
     }
     guard !message.hasSegment else {
@@ -92,7 +92,8 @@ extension ModelFile {
     let indices = try tensor(message.indices)
     let shape = Shape(message.dims.map { Int($0) })
     let name = printable(message.values.name)
-    guard let count = shape.checkedCount, let type = values.type, values.shape.rank == 1,
+    guard shape.isRepresentable, let count = shape.checkedCount, let type = values.type,
+      values.shape.rank == 1,
       count <= limits.bytes / 8
     else { throw ONNXError(.malformed, "the sparse tensor '\(name)' has an impossible shape") }
     let places = indices.integers

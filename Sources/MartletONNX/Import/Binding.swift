@@ -145,7 +145,7 @@ extension Importer {
   private func argument(
     _ name: String, _ type: TensorType, _ element: ElementType, _ known: HostTensor?
   ) throws -> ONNXValue {
-    guard type.shape.checkedCount != nil, type.byteCount >= 0, type.byteCount <= limits.bytes else {
+    guard type.shape.isRepresentable, type.byteCount >= 0, type.byteCount <= limits.bytes else {
       throw ONNXError(
         .limit,
         "the input '\(printable(name))' of type \(printable(type.description)) is too large",

@@ -200,7 +200,8 @@ final class Importer {
     let graph = trace.graph
     guard graph.nodes.count > nodes else { return }
     for index in nodes..<graph.nodes.count {
-      for value in graph.nodes[index].results where graph.type(value).byteCount > limits.bytes {
+      for value in graph.nodes[index].results
+      where graph.type(value).byteCount > limits.bytes || !graph.type(value).shape.isRepresentable {
         throw ONNXError(
           .limit, "a value of type \(graph.type(value)) needs more than \(limits.bytes) bytes",
           node: label, hint: "--max-bytes allows more")

@@ -153,7 +153,7 @@ struct NodeContext {
   /// A shape from numbers of the file.
   func checked(_ dimensions: [Int]) throws -> Shape {
     let shape = Shape(dimensions)
-    guard shape.checkedCount != nil, dimensions.count <= 64 else {
+    guard dimensions.count <= 64, shape.isRepresentable else {
       throw invalid("the shape \(printable(shape.description)) is impossible")
     }
     return shape

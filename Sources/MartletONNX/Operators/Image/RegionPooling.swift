@@ -52,9 +52,12 @@ struct RoiAlign: Operator {
     let isMaximum = try node.string("mode", default: "avg") == "max"
     let (height, width) = (x.shape[2], x.shape[3])
     var cells: [[Sample]] = []
-    var total = 0
+    var total = 0.0
     for (box, image) in zip(boxes, batch) {
       let corner = box.map { $0 * scale - (isHalf ? 0.5 : 0) }
+      guard corner.allSatisfy({ Swift.abs($0) < 0x1p30 }) else {
+        throw node.invalid("a box is too large")
+      }
       var extent = (corner[2] - corner[0], corner[3] - corner[1])
       if !isHalf { extent = (max(extent.0, 1), max(extent.1, 1)) }
       let cell = (extent.0 / Double(columns), extent.1 / Double(rows))
@@ -62,9 +65,10 @@ struct RoiAlign: Operator {
         ratio > 0 ? ratio : max(0, Int(cell.0.rounded(.up))),
         ratio > 0 ? ratio : max(0, Int(cell.1.rounded(.up)))
       )
-      let (own, overflow) = counts.0.multipliedReportingOverflow(by: counts.1 * rows * columns)
-      total += overflow ? 0 : own
-      guard !overflow, total <= importerLimit(node) else {
+      // At most 2³¹ · 2³¹ samples in a box, at most 2²⁴ boxes' cells.
+      let own = Double(counts.0) * Double(counts.1) * Double(rows * columns)
+      total += own
+      guard total <= importerLimit(node) else {
         throw ONNXError(.limit, "too many samples in the boxes", node: node.label)
       }
       for row in 0..<rows {
@@ -113,7 +117,9 @@ struct RoiAlign: Operator {
     return [.tensor(pooled.reshaped(result).transposed([0, 3, 1, 2]))]
   }
 
-  private static func importerLimit(_ node: NodeContext) -> Int { node.importer.limits.bytes / 64 }
+  private static func importerLimit(_ node: NodeContext) -> Double {
+    Double(node.importer.limits.bytes) / 256
+  }
 
   private static func sample(
     _ x: Double, _ y: Double, _ width: Int, _ height: Int, _ base: Int
@@ -148,6 +154,9 @@ struct MaxRoiPool: Operator {
       boxes.allSatisfy({ $0[0] >= 0 && $0[0] < Double(x.shape[0]) })
     else { throw node.invalid("cannot pool \(x.type)") }
     let scale = try node.float("spatial_scale", default: 1)
+    guard scale.isFinite, boxes.allSatisfy({ $0.allSatisfy { Swift.abs($0 * scale) < 0x1p30 } }),
+      Double(boxes.count) * Double(shape[0] * shape[1]) < 100_000
+    else { throw node.invalid("too many cells, or boxes that are too large") }
     let (height, width) = (x.shape[2], x.shape[3])
     let rows = node.channelRows(x)
     var pooled: [Tensor] = []

@@ -11,7 +11,7 @@ struct DequantizeLinear: Operator {
     let x = try node.tensor(0)
     let scale = try node.quantization(1, of: x.shape)
     var type = try node.elementType(1)
-    if let declared = try node.elementType(attribute: "output_dtype") { type = declared }
+    if let declared = try node.namedType("output_dtype") { type = declared }
     guard let dtype = type.carrier, dtype.isFloatingPoint, type.isNative else {
       throw node.invalid("the result cannot be \(type.name)")
     }

@@ -70,7 +70,7 @@ extension NodeContext {
 
   /// The convolution of two sides as int32, `[N, …, O]`.
   func integerConvolution(_ x: IntegerSide, _ w: IntegerSide) throws -> Tensor {
-    let terms = w.elements.shape.dimensions.dropFirst().reduce(1, *)
+    let terms = Shape(Array(w.elements.shape.dimensions.dropFirst())).checkedCount ?? Int.max
     let (size, overflow) = terms.multipliedReportingOverflow(by: max(1, x.bound * w.bound))
     let dtype: DType = !overflow && size <= 1 << 24 ? .float32 : .float64
     return try convolution(x.elements.converted(to: dtype), w.elements.converted(to: dtype))

@@ -9,17 +9,12 @@ struct QuantizeLinear: Operator {
 
   static func build(_ node: NodeContext) throws -> [ONNXValue] {
     let x = try node.tensor(0)
-    let declared = try node.elementType(attribute: "output_dtype")
-    var type = declared ?? .uint8
-    if node.has(2) {
-      type = try node.elementType(2)
-    } else if type.rawValue == 0 {
-      type = .uint8
-    }
+    let declared = try node.namedType("output_dtype")
+    let type = try node.has(2) ? node.elementType(2) : declared ?? .uint8
     let scale = try node.quantization(1, of: x.shape)
     var numbers = x
     var divisor = scale
-    if let precision = try node.elementType(attribute: "precision"), let dtype = precision.carrier,
+    if let precision = try node.namedType("precision"), let dtype = precision.carrier,
       precision.isNative, dtype.isFloatingPoint
     {
       (numbers, divisor) = (x.converted(to: dtype), scale.converted(to: dtype))
@@ -33,6 +28,11 @@ struct QuantizeLinear: Operator {
 }
 
 extension NodeContext {
+  /// The element type that an attribute names; nil where it is left out, or zero.
+  func namedType(_ attribute: String) throws -> ElementType? {
+    try int(attribute, default: 0) == 0 ? nil : elementType(attribute: attribute)
+  }
+
   /// A scale or zero point, made to broadcast with the elements that it belongs to.
   func quantization(_ index: Int, of shape: Shape) throws -> Tensor {
     let value = try tensor(index)
@@ -50,9 +50,9 @@ extension NodeContext {
     }
     let axis = try axis(int("axis", default: 1), rank: shape.rank)
     var blocks = shape.dimensions
-    guard block > 0 else { throw invalid("block_size \(block)") }
+    guard block > 0, block <= max(1, shape[axis]) else { throw invalid("block_size \(block)") }
     blocks[axis] = (blocks[axis] + block - 1) / block
-    guard value.shape.dimensions == blocks, block <= max(1, shape[axis]) else {
+    guard value.shape.dimensions == blocks else {
       throw invalid("input \(index) \(value.type) does not fit blocks of \(block) in \(shape)")
     }
     var wide = blocks

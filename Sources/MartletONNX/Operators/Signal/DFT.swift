@@ -20,6 +20,9 @@ struct DFT: Operator {
     var length = isInverse && isOneSided ? 2 * (x.shape[axis] - 1) : x.shape[axis]
     if node.has(1) { length = try node.integer(1) }
     guard length > 0 else { throw node.invalid("the length \(length)") }
+    var wide = x.shape.dimensions
+    wide[axis] = length
+    try node.checkSize(TensorType(.float64, node.checked(wide)))
     // The axis last, parts apart, in double precision: sums of many terms cancel.
     let order = (0..<(x.rank - 1)).filter { $0 != axis } + [axis]
     func part(_ index: Int) -> Tensor {
@@ -106,6 +109,9 @@ extension NodeContext {
           }))
     }
     if factor == length {
+      guard length <= 8192 else {
+        throw unsupported("a transform whose length has the factor \(length)")
+      }
       let cosines = try root(length, length, length, LibM.cos)
       let sines = try root(length, length, length, LibM.sin)
       let (a, b) = (matmul(x.real, cosines), matmul(x.real, sines))
@@ -148,7 +154,9 @@ struct STFT: Operator {
     let window = try node.optionalTensor(2)
     let extent = x.shape[1]
     let length = try node.has(3) ? node.integer(3) : window?.count ?? extent
-    guard step > 0, length > 0, length <= extent, window.map({ $0.count == length }) ?? true else {
+    guard x.count > 0, step > 0, length > 0, length <= extent,
+      window.map({ $0.count == length }) ?? true
+    else {
       throw node.invalid("frames of \(length) every \(step) in a signal of \(extent)")
     }
     let frames = 1 + (extent - length) / step

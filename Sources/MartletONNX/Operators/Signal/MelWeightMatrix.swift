@@ -12,7 +12,7 @@ struct MelWeightMatrix: Operator {
     let (low, high) = (try node.number(3), try node.number(4))
     let element = try node.elementType(attribute: "output_datatype") ?? .float
     guard let dtype = element.carrier, bands > 0, length > 0, rate > 0, low > -700, high > -700,
-      low.isFinite, high.isFinite, bands < 1 << 24, length < 1 << 40
+      low < 1e9, high < 1e9, bands < 1 << 24, length < 1 << 30
     else { throw node.invalid("\(bands) bands of a transform of \(length) at \(rate) Hz") }
     let bins = length / 2 + 1
     let type = TensorType(dtype, try node.checked([bins, bands]))

@@ -16,6 +16,10 @@ struct RegexFullMatch: Operator {
     } catch let error as RegularExpression.Failure {
       throw node.invalid("the pattern '\(printable(pattern))': \(error.message)")
     }
+    let work = Double(values.reduce(0) { $0 + $1.utf8.count }) * Double(expression.size)
+    guard work < 1e9 else {
+      throw ONNXError(.limit, "the texts are too long for the pattern", node: node.label)
+    }
     let matches: [Int64] = values.map { expression.matches($0) ? 1 : 0 }
     return [.constant(HostTensor(HostArray(TensorType(.bool, shape), matches)))]
   }

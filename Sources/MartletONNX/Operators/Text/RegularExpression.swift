@@ -65,7 +65,12 @@ struct RegularExpression {
       }
       for jump in jumps { steps[jump] = .jump(steps.count) }
     case .repeated(let part, let least, let most):
-      for _ in 0..<least { try append(part) }
+      for _ in 0..<least {
+        let before = steps.count
+        try append(part)
+        // What reads nothing does so once.
+        if steps.count == before { break }
+      }
       if let most {
         for _ in least..<max(least, most) {
           let split = steps.count
@@ -82,6 +87,9 @@ struct RegularExpression {
       }
     }
   }
+
+  /// How many steps a scalar of a text may take.
+  var size: Int { steps.count }
 
   /// Whether the whole text matches.
   func matches(_ text: String) -> Bool {

@@ -16,6 +16,11 @@ struct TfIdfVectorizer: Operator {
     let dimensions = x.shape.rank == 2 ? [rows, table.width] : [table.width]
     let type = TensorType(.float32, try node.checked(dimensions))
     try node.checkSize(type)
+    // Each skip looks at a row anew.
+    let looks = (Double(table.skips) + 1) * Double(table.lengths.count) * Double(rows)
+    guard looks * Double(min(columns, 1000)) < 1e8, looks * Double(columns) < 1e9 else {
+      throw ONNXError(.limit, "too many lengths and skips of n-grams", node: node.label)
+    }
     var counts = [Double](repeating: 0, count: type.count)
     if let words = x.strings {
       guard let pool = try node.strings("pool_strings") else {
@@ -58,7 +63,7 @@ struct TfIdfVectorizer: Operator {
         let skips = try node.int("max_skip_count")
       else { throw node.invalid("an attribute is missing") }
       guard least >= 1, most >= least, most <= 1024, (0...100_000).contains(skips),
-        starts.allSatisfy({ $0 >= 0 }), starts == starts.sorted(),
+        starts.allSatisfy({ (0..<1 << 40).contains($0) }), starts == starts.sorted(),
         let last = columns.max(), columns.allSatisfy({ $0 >= 0 }), last < 1 << 32
       else { throw node.invalid("the lengths, counts or indexes of n-grams are impossible") }
       (self.starts, self.columns, self.skips) = (starts, columns, skips)

@@ -1,0 +1,261 @@
+// Files that mean harm: each gets an error that names the node; none traps, hangs or allocates much.
+
+import Foundation
+import MartletExecution
+import MartletFuzz
+import MartletIR
+import MartletONNX
+import MartletONNXFormat
+import SwiftProtobuf
+import Testing
+
+@Suite struct HostileTests {
+  private let limits = ONNXLimits(bytes: 1 << 24, nodes: 2000, depth: 16, seconds: 5)
+
+  private func read(_ edit: (inout OnnxModelProto) -> Void) throws -> ONNXModel {
+    var message = OnnxModelProto()
+    message.irVersion = 10
+    var version = OnnxOperatorSetIdProto()
+    version.version = 21
+    message.opsetImport = [version]
+    var output = OnnxValueInfoProto()
+    output.name = "y"
+    message.graph.output = [output]
+    edit(&message)
+    return try ONNXModel(bytes: try message.serializedBytes(), limits: limits)
+  }
+
+  private func tensor(_ name: String, _ dims: [Int64], bytes: Int) -> OnnxTensorProto {
+    var tensor = OnnxTensorProto()
+    tensor.name = name
+    tensor.dataType = 1
+    tensor.dims = dims
+    tensor.rawData = Data(count: bytes)
+    return tensor
+  }
+
+  @Test func sizesThatLie() throws {
+    let shapes: [[Int64]] = [
+      [4], [-1], [-4, -1], [.max], [.min], [1 << 32, 1 << 32], [.max, 2], [0, .max, .max],
+      [Int64](repeating: 1, count: 10_000), [Int64](repeating: 2, count: 63),
+    ]
+    for shape in shapes {
+      let error = #expect(throws: ONNXError.self, "\(shape.prefix(4))") {
+        try read {
+          $0.graph.initializer = [tensor("w", shape, bytes: 12)]
+          $0.graph.node = [node("Relu", ["w"], ["y"])]
+        }.compile()
+      }
+      #expect((error?.description.utf8.count ?? 0) < 1000)
+    }
+    // Inputs may be as absurd.
+    for extent in [-1, Int.max, Int.min, 1 << 40] {
+      #expect(throws: ONNXError.self) {
+        try model(
+          [node("Relu", ["x"], ["y"])], inputs: [("x", .float, [.fixed(extent), .fixed(extent)])],
+          outputs: ["y"]
+        ).compile()
+      }
+    }
+  }
+
+  @Test func valuesThatGrow() throws {
+    let huge: [[Int64]] = [[1 << 40], [1 << 31, 1 << 31], [.max], [1 << 20, 1 << 10]]
+    for shape in huge {
+      for type in ["ConstantOfShape", "Expand", "Tile", "Reshape", "Resize"] {
+        #expect(throws: ONNXError.self, "\(type) \(shape)") {
+          try read {
+            $0.graph.initializer = [
+              tensor("w", [1], bytes: 4), integers("s", shape), integers("e", []),
+            ]
+            let inputs =
+              type == "ConstantOfShape"
+              ? ["s"] : type == "Resize" ? ["w", "", "", "s"] : ["w", "s"]
+            $0.graph.node = [node(type, inputs, ["y"])]
+          }.compile()
+        }
+      }
+    }
+    let error = #expect(throws: ONNXError.self) {
+      try read {
+        $0.graph.initializer = [integers("a", [0]), integers("b", [1 << 60]), integers("c", [1])]
+        $0.graph.node = [node("Range", ["a", "b", "c"], ["y"])]
+      }.compile()
+    }
+    #expect(error?.node.contains("Range") ?? false)
+  }
+
+  @Test func externalDataOutsideOfTheFolder() throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("martlet-hostile-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(
+      atPath: folder + "/model", withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileSystem.write([UInt8](repeating: 1, count: 64), to: folder + "/secret")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder + "/model/link", withDestinationPath: folder + "/secret")
+    try FileSystem.write([UInt8](repeating: 1, count: 64), to: folder + "/model/data")
+    func compile(_ location: String, offset: String = "0", length: String = "16") throws {
+      var message = OnnxModelProto()
+      message.irVersion = 10
+      var version = OnnxOperatorSetIdProto()
+      version.version = 21
+      message.opsetImport = [version]
+      var weight = tensor("w", [4], bytes: 0)
+      weight.clearRawData()
+      weight.dataLocation = .external
+      weight.externalData = [("location", location), ("offset", offset), ("length", length)].map {
+        var entry = OnnxStringStringEntryProto()
+        (entry.key, entry.value) = $0
+        return entry
+      }
+      message.graph.initializer = [weight]
+      message.graph.node = [node("Relu", ["w"], ["y"])]
+      var output = OnnxValueInfoProto()
+      output.name = "y"
+      message.graph.output = [output]
+      _ = try ONNXModel(
+        bytes: try message.serializedBytes(), folder: folder + "/model", limits: limits
+      ).compile()
+    }
+    try compile("data")
+    for location in [
+      "../secret", "/etc/passwd", folder + "/secret", "link", "x/../../secret", "", ".", "..",
+      "data\0.txt", String(repeating: "a/", count: 5000),
+    ] {
+      #expect(throws: (any Error).self, "\(location.prefix(40))") { try compile(location) }
+    }
+    for (offset, length) in [("60", "16"), ("-4", "16"), ("0", "8"), ("9223372036854775807", "16")]
+    {
+      #expect(throws: (any Error).self, "\(offset) \(length)") {
+        try compile("data", offset: offset, length: length)
+      }
+    }
+  }
+
+  @Test func namesReachNoText() throws {
+    let names = [
+      "\"; system(\"rm\"); //", "*/ int main() { */", "a\nb", "a\0b", "%s%n", "\u{202E}x",
+      String(repeating: "x", count: 100_000), "\\", "'", "}",
+    ]
+    for name in names {
+      let made = try model(
+        [node("Relu", [name], [name + "y"], name: name)],
+        inputs: [(name, .float, [.fixed(3)])], outputs: [name + "y"])
+      let program = try made.compile()
+      let source = program.session?.program.source ?? ""
+      #expect(!source.contains("system(") && !source.contains("int main"))
+      #expect(source.utf8.count < 50_000)
+      let x = try NDArray([-1, 0, 2] as [Float])
+      #expect(try program.run([name: x])[name + "y"]?.floats == [0, 0, 2])
+      let error = #expect(throws: ONNXError.self) {
+        try model(
+          [node(name, ["x"], ["y"], name: name)], inputs: [("x", .float, [.fixed(1)])],
+          outputs: ["y"]
+        ).compile()
+      }
+      let text = error?.description ?? ""
+      #expect(text.utf8.count < 2000 && text.split(separator: "\n").count <= 6)
+      #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 32 })
+    }
+    // Names that are no UTF-8 are no names.
+    var bytes: [UInt8] = try {
+      var message = OnnxModelProto()
+      message.graph.name = "ABCD"
+      return try message.serializedBytes()
+    }()
+    if let place = bytes.firstIndex(of: UInt8(ascii: "A")) { bytes[place] = 0xFF }
+    #expect(throws: ONNXError.self) { try ONNXModel(bytes: bytes, limits: limits) }
+  }
+
+  @Test func nestingAndRecursionEnd() throws {
+    // A function that calls itself.
+    var function = OnnxFunctionProto()
+    function.name = "F"
+    function.domain = "d"
+    function.input = ["x"]
+    function.output = ["y"]
+    var call = node("F", ["x"], ["y"])
+    call.domain = "d"
+    function.node = [call]
+    var version = OnnxOperatorSetIdProto()
+    version.domain = "d"
+    version.version = 1
+    function.opsetImport = [version]
+    let error = #expect(throws: ONNXError.self) {
+      try read {
+        $0.opsetImport.append(version)
+        $0.functions = [function]
+        $0.graph.initializer = [tensor("x", [1], bytes: 4)]
+        $0.graph.node = [call]
+      }.compile()
+    }
+    #expect(error?.code == .limit)
+    // Bodies in bodies in bodies.
+    for depth in [20, 60, 300] {
+      var inner = OnnxGraphProto()
+      var output = OnnxValueInfoProto()
+      output.name = "y"
+      inner.output = [output]
+      inner.node = [node("Relu", ["x"], ["y"])]
+      for _ in 0..<depth {
+        var branch = node("If", ["c"], ["y"])
+        for name in ["then_branch", "else_branch"] {
+          var attribute = OnnxAttributeProto()
+          attribute.name = name
+          attribute.type = .graph
+          // The other branch stays small: the file would double with each level.
+          attribute.g = name == "then_branch" ? inner : OnnxGraphProto()
+          branch.attribute.append(attribute)
+        }
+        inner = OnnxGraphProto()
+        inner.output = [output]
+        inner.node = [branch]
+      }
+      var condition = OnnxTensorProto()
+      condition.name = "c"
+      condition.dataType = 9
+      condition.dims = [1]
+      condition.rawData = Data([1])
+      #expect(throws: (any Error).self, "\(depth)") {
+        try read {
+          $0.graph.initializer = [condition, tensor("x", [1], bytes: 4)]
+          $0.graph.node = inner.node
+        }.compile()
+      }
+    }
+  }
+
+  /// Changed copies of a small corpus: bits, bytes, numbers, cuts, parts twice.
+  @Test(arguments: FuzzTarget.allCases) func mutations(_ target: FuzzTarget) throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("MartletFuzz/corpus/\(target.rawValue)")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    #expect(!files.isEmpty)
+    var state: UInt64 = 0x5EED
+    func random(_ bound: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int((state >> 33) % UInt64(max(1, bound)))
+    }
+    for file in files {
+      let whole = try FileSystem.read(folder.appendingPathComponent(file).path, limit: 1 << 20)
+      #expect(fuzz(target, whole) == nil, "\(file)")
+      for round in 0..<(target == .onnx ? 60 : 100) {
+        var bytes = whole
+        for _ in 0...random(3) where !bytes.isEmpty {
+          let place = random(bytes.count)
+          switch random(6) {
+          case 0: bytes[place] ^= 1 << UInt8(random(8))
+          case 1: bytes[place] = UInt8(random(256))
+          case 2: bytes[place] = [0, 0x7F, 0x80, 0xFF][random(4)]
+          case 3: bytes.removeSubrange(place..<min(bytes.count, place + 1 + random(16)))
+          case 4: bytes.insert(contentsOf: bytes[place..<min(bytes.count, place + 16)], at: place)
+          default: bytes.removeSubrange(place...)
+          }
+        }
+        let complaint = fuzz(target, bytes)
+        #expect(complaint == nil, "\(file), round \(round)")
+      }
+    }
+  }
+}
