@@ -22,12 +22,23 @@ struct Attention: Operator {
       throw node.invalid("past keys and values come together, and without nonpad_kv_seqlen")
     }
     var past = 0
-    if let pastKey, let pastValue, pastKey.rank == 4 {
+    if let pastKey, let pastValue {
+      guard pastKey.rank == 4, pastValue.rank == 4 else {
+        throw node.invalid("a cache of \(pastKey.type) and \(pastValue.type)")
+      }
       past = pastKey.shape[2]
       k = concatenate([pastKey, k], axis: 2)
       v = concatenate([pastValue, v], axis: 2)
     }
     try node.checkHeads(q, k, v)
+    func flattened(_ y: Tensor) -> Tensor {
+      guard isFlat else { return y }
+      return y.transposed([0, 2, 1, 3])
+        .reshaped([y.shape[0], y.shape[2], y.shape[1] * y.shape[3]])
+    }
+    if let y = try fused(node, q, k, v, past: past) {
+      return [.tensor(flattened(y)), .tensor(k), .tensor(v)]
+    }
     let bias = try bias(node, q, k, past: past)
 
     let scale = try node.scoreScale(q)
@@ -45,15 +56,40 @@ struct Attention: Operator {
         (largest .== -Double.infinity).broadcasted(to: weights.shape), 0, weights)
     }
     weights = weights.converted(to: q.dtype)
-    var y = node.weighted(weights, v)
-    if isFlat {
-      y = y.transposed([0, 2, 1, 3]).reshaped([y.shape[0], y.shape[2], y.shape[1] * y.shape[3]])
-    }
+    let y = flattened(node.weighted(weights, v))
     let mode = try node.int("qk_matmul_output_mode", default: 0)
     guard (0...3).contains(mode) else { throw node.invalid("qk_matmul_output_mode is \(mode)") }
     return [
       .tensor(y), .tensor(k), .tensor(v), .tensor([products, capped, biased, weights][mode]),
     ]
+  }
+
+  /// The one kernel, where it computes what the node says. Narrow floats keep to the specification, by
+  /// which every product and sum is rounded.
+  private static func fused(
+    _ node: NodeContext, _ q: Tensor, _ k: Tensor, _ v: Tensor, past: Int
+  ) throws -> Tensor? {
+    let keys = k.shape[2]
+    guard q.dtype.byteCount >= 4, k.shape == v.shape, q.shape[2] > 0, keys > 0, q.count > 0,
+      !node.wants(output: 3), try node.float("softcap", default: 0) <= 0,
+      try node.int("left_window_size", default: -1) == -1,
+      try node.int("right_window_size", default: -1) == -1
+    else { return nil }
+    let mask = try node.optionalTensor(3)
+    if let mask {
+      guard mask.rank > 0, mask.rank <= 4, mask.shape.dimensions.last == keys,
+        mask.dtype == .bool || mask.dtype == q.dtype
+      else { return nil }
+    }
+    var causality = AttentionCausality.none
+    if try node.bool("is_causal") {
+      let endsTogether = keys == past + q.shape[2]
+      guard node.has(6) || past == 0 || endsTogether else { return nil }
+      causality = node.has(6) || past > 0 ? .toEnd : .fromStart
+    }
+    return scaledDotProductAttention(
+      q, k, v, mask: mask, keyLengths: try node.optionalTensor(6)?.converted(to: .int32),
+      causality: causality, scale: try node.float("scale"))
   }
 
   /// A softmax over the last axis whose rows may be −∞ everywhere.

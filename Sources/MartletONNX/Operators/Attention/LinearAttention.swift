@@ -37,6 +37,9 @@ struct LinearAttention: Operator {
       let beta = try node.tensor(5)
       sequences.append(try steps(5, beta.rank == 3 && beta.shape[2] == 1 ? 1 : groups))
     }
+    guard sequences.allSatisfy({ $0.shape[0] == length && $0.shape[1] == batch }),
+      !decays || [1, keys].contains(sequences[3].shape[3])
+    else { throw node.invalid("decay or beta does not fit the queries \(q.type)") }
     let before = try node.optionalTensor(3)
     let stateShape: Shape = [batch, groups, keys, values]
     if let before, before.shape != stateShape {
@@ -48,7 +51,7 @@ struct LinearAttention: Operator {
     var scale = try node.float("scale", default: 0)
     if scale == 0 { scale = 1 / Double(max(1, keys)).squareRoot() }
 
-    let (last, outputs) = node.steps(over: sequences, carrying: [initial]) { carry, now in
+    let (last, outputs) = try node.steps(over: sequences, carrying: [initial]) { carry, now in
       var state = carry[0]
       let key = now[1].reshaped([batch, groups, keys, 1])
       var value = now[2].reshaped([batch, groups, 1, values])

@@ -52,7 +52,13 @@ let elementwiseOperators: [OperatorEntry] =
     .binary("Greater") { $0 .> $1 }, .binary("LessOrEqual") { $0 .<= $1 },
     .binary("GreaterOrEqual") { $0 .>= $1 }, .binary("And") { $0 .& $1 },
     .binary("Or") { $0 .| $1 }, .binary("Xor") { $0 .^ $1 },
-    .binary("PRelu") { x, slope in select(x .< 0, x * slope, x) },
+    OperatorEntry("PRelu") { node in
+      let x = try node.tensor(0)
+      // Before version 7 a vector is one of channels.
+      let isOfChannels = try node.version < 7 && x.rank > 1 && node.shape(1) == [x.shape[1]]
+      let slope = isOfChannels ? try node.channels(1, of: x, x.dtype) : try node.tensor(1)
+      return [.tensor(select(x .< 0, x * slope, x))]
+    },
     .binary("Pow") { x, y in
       // The exponent may be of another type; the result has the base's.
       x.dtype == y.dtype

@@ -12,7 +12,7 @@ extension NodeContext {
   /// reduced by the node's attributes. Weights are input 2.
   func likelihoodLoss(_ x: Tensor) throws -> Tensor {
     let target = try tensor(1)
-    guard x.rank >= 2, target.dtype.isInteger,
+    guard x.rank >= 2, x.count > 0, target.dtype.isInteger,
       target.shape.dimensions == [x.shape[0]] + x.shape.dimensions[2...]
     else { throw invalid("targets \(target.type) for \(x.type)") }
     let (batch, classes) = (x.shape[0], x.shape[1])

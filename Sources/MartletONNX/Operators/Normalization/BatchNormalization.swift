@@ -5,11 +5,12 @@ import MartletOps
 /// https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
 struct BatchNormalization: Operator {
   static let name = "BatchNormalization"
-  static let since = 7
+  static let since = 6
 
   static func build(_ node: NodeContext) throws -> [ONNXValue] {
     let trains = try node.bool("training_mode")
-    guard node.version >= 14 || !node.wants(output: 1) else {
+    let trainsEarly = try node.version < 7 && !node.bool("is_test")
+    guard node.version >= 14 || !(trainsEarly || node.wants(output: 1)) else {
       throw node.unsupported("training before version 14")
     }
     guard try node.version >= 9 || node.bool("spatial", default: true) else {

@@ -12,6 +12,7 @@ struct LRN: Operator {
     // A window of which more reaches beyond the channels than there are sees no more of them.
     let low = min((size - 1) / 2, x.shape[1])
     let high = min(size / 2, x.shape[1])
+    guard low + high < 4096 else { throw node.unsupported("a window of \(size) channels") }
     var before = [Int](repeating: 0, count: x.rank)
     var after = before
     (before[1], after[1]) = (low, high)

@@ -13,7 +13,7 @@ struct GRU: Operator {
       let direction = try recurrence.direction(index)
       let inputBias = direction.bias?.sliced(0..<1, axis: 0).reshaped([3 * hidden])
       let ownBias = direction.bias?.sliced(1..<2, axis: 0).reshaped([3 * hidden])
-      return recurrence.run(direction, [try recurrence.initial(5, index)]) { states, x in
+      return try recurrence.run(direction, [try recurrence.initial(5, index)]) { states, x in
         let h = states[0]
         let given = inputBias.map { x + $0 } ?? x
         func own(_ state: Tensor, _ gates: Range<Int>) -> Tensor {

@@ -14,7 +14,7 @@ struct LSTM: Operator {
       // In the order i, o, f.
       let peepholes = try recurrence.peepholes(7, index, count: 3)
       let initial = [try recurrence.initial(5, index), try recurrence.initial(6, index)]
-      return recurrence.run(direction, initial) { states, x in
+      return try recurrence.run(direction, initial) { states, x in
         let (h, c) = (states[0], states[1])
         let sum = x + matmul(h, direction.recurrent)
         let gates = bias.map { sum + $0 } ?? sum
@@ -29,7 +29,8 @@ struct LSTM: Operator {
         let candidate = recurrence.activate(1, direction, recurrence.gate(3, gates))
         let cell = f * c + i * candidate
         let o = gate(1, cell, peephole: 1)
-        return [o * recurrence.activate(2, direction, cell), cell]
+        // ONNX Runtime does not clip the cell.
+        return [o * recurrence.activate(2, direction, cell, clips: false), cell]
       }
     }
     return recurrence.outputs(results)

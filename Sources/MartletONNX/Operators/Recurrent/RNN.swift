@@ -10,7 +10,7 @@ struct RNN: Operator {
     let results = try (0..<recurrence.directions).map { index in
       let direction = try recurrence.direction(index)
       let bias = direction.bias?.sum(axes: [0])
-      return recurrence.run(direction, [try recurrence.initial(5, index)]) { states, x in
+      return try recurrence.run(direction, [try recurrence.initial(5, index)]) { states, x in
         let sum = x + matmul(states[0], direction.recurrent)
         return [recurrence.activate(0, direction, bias.map { sum + $0 } ?? sum)]
       }

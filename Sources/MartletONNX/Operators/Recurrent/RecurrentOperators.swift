@@ -12,9 +12,13 @@ extension NodeContext {
   func steps(
     over xs: [Tensor], carrying initial: [Tensor], reversed: Bool = false,
     _ body: ([Tensor], [Tensor]) -> (carry: [Tensor], outputs: [Tensor])
-  ) -> (carry: [Tensor], outputs: [Tensor]) {
+  ) throws -> (carry: [Tensor], outputs: [Tensor]) {
     guard let length = xs.first?.shape[0], length == 1 else {
-      return scan(over: xs, carrying: initial, reversed: reversed, body)
+      let all = scan(over: xs, carrying: initial, reversed: reversed, body)
+      guard all.carry.count == initial.count, !all.outputs.isEmpty else {
+        throw invalid("the sequences of a loop do not fit")
+      }
+      return all
     }
     let (carry, outputs) = body(
       initial, xs.map { $0.reshaped(Shape(Array($0.shape.dimensions.dropFirst()))) })
@@ -58,6 +62,7 @@ struct Recurrence {
     }
     x = isBatchFirst ? input.transposed([1, 0, 2]) : input
     hidden = r.shape[2]
+    guard r.count > 0, w.count > 0 else { throw node.unsupported("networks of no elements") }
     switch try node.string("direction", default: "forward") {
     case "forward", "reverse": directions = 1
     case "bidirectional": directions = 2
@@ -127,10 +132,12 @@ struct Recurrence {
     all.sliced((index * hidden)..<((index + 1) * hidden), axis: all.rank - 1)
   }
 
-  /// An activation of a direction; its argument is clipped.
-  func activate(_ index: Int, _ direction: Direction, _ x: Tensor) -> Tensor {
+  /// An activation of a direction; its argument is clipped where the node says so.
+  func activate(
+    _ index: Int, _ direction: Direction, _ x: Tensor, clips: Bool = true
+  ) -> Tensor {
     let perDirection = activations.count / directions
-    let clipped = clip.map { x.clipped(low: -$0, high: $0) } ?? x
+    let clipped = clip.flatMap { clips ? x.clipped(low: -$0, high: $0) : nil } ?? x
     return activations[direction.index * perDirection + index].apply(clipped)
   }
 
@@ -138,12 +145,12 @@ struct Recurrence {
   /// states, of which the first is the output. Beyond a sequence's length states stay and outputs are 0.
   func run(
     _ direction: Direction, _ states: [Tensor], _ step: ([Tensor], Tensor) -> [Tensor]
-  ) -> (output: Tensor, last: [Tensor]) {
+  ) throws -> (output: Tensor, last: [Tensor]) {
     var xs = [direction.input]
     if lengths != nil {
       xs.append(node.trace.iota(TensorType(.int32, [x.shape[0], 1, 1]), axis: 0))
     }
-    let (last, outputs) = node.steps(
+    let (last, outputs) = try node.steps(
       over: xs, carrying: states, reversed: direction.isReversed
     ) { carry, now in
       let next = step(carry, now[0])

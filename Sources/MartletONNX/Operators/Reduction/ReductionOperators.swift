@@ -21,11 +21,24 @@ let reductionOperators: [OperatorEntry] = [
   },
   .reduce("ReduceProd") { $0.product(axes: $1, keepDims: $2) },
   .reduce("ReduceL1") { abs($0).sum(axes: $1, keepDims: $2) },
-  .reduce("ReduceL2") { sqrt(($0 * $0).sum(axes: $1, keepDims: $2)) },
+  .reduce("ReduceL2") { x, axes, keep in
+    x.asFloats { sqrt(($0 * $0).sum(axes: axes, keepDims: keep)) }
+  },
   .reduce("ReduceSumSquare") { ($0 * $0).sum(axes: $1, keepDims: $2) },
-  .reduce("ReduceLogSum") { log($0.sum(axes: $1, keepDims: $2)) },
-  .reduce("ReduceLogSumExp", ofNothing: -.infinity) { logSumExp($0, axes: $1, keepDims: $2) },
+  .reduce("ReduceLogSum") { x, axes, keep in
+    x.asFloats { log($0.sum(axes: axes, keepDims: keep)) }
+  },
+  .reduce("ReduceLogSumExp", ofNothing: -.infinity) { x, axes, keep in
+    x.asFloats { logSumExp($0, axes: axes, keepDims: keep) }
+  },
 ]
+
+extension Tensor {
+  /// A function of floats: integers are f64 on the way, and truncated again.
+  fileprivate func asFloats(_ body: (Tensor) -> Tensor) -> Tensor {
+    dtype.isFloatingPoint ? body(self) : body(converted(to: .float64)).converted(to: dtype)
+  }
+}
 
 extension OperatorEntry {
   /// A reduction: axes are an attribute, from some version on an input. What has no value over no

@@ -6,6 +6,7 @@ import MartletOps
 
 let trainingOperators: [OperatorEntry] = [
   OperatorEntry(Adagrad.self), OperatorEntry(Adam.self), OperatorEntry(Momentum.self),
+  OperatorEntry(Gradient.self),
 ]
 
 /// The domain of the optimizers.

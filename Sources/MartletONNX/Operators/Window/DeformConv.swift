@@ -10,7 +10,9 @@ struct DeformConv: Operator {
   static func build(_ node: NodeContext) throws -> [ONNXValue] {
     let (x, w, offsets) = (try node.tensor(0), try node.tensor(1), try node.tensor(2))
     let spatial = x.rank - 2
-    guard (1...3).contains(spatial), w.rank == x.rank, offsets.rank == x.rank else {
+    guard (1...3).contains(spatial), w.rank == x.rank, offsets.rank == x.rank, x.count > 0,
+      w.count > 0
+    else {
       throw node.unsupported("a deformable convolution of \(x.type) with \(w.type)")
     }
     let input = Array(x.shape.dimensions[2...])
@@ -22,7 +24,7 @@ struct DeformConv: Operator {
     let (batch, channels) = (x.shape[0], x.shape[1])
     let window = try Window(node, input: input, kernel: kernel)
     let points = window.outputs.reduce(1, *)
-    guard groups > 0, parts > 0, channels % groups == 0, channels % parts == 0,
+    guard groups > 0, parts > 0, parts <= channels, channels % groups == 0, channels % parts == 0,
       w.shape[0] % groups == 0, w.shape[1] == channels / groups,
       offsets.shape.dimensions == [batch, parts * taps * spatial] + window.outputs
     else { throw node.invalid("offsets \(offsets.type), filters \(w.type) for \(x.type)") }

@@ -10,7 +10,7 @@ struct MaxUnpool: Operator {
   static func build(_ node: NodeContext) throws -> [ONNXValue] {
     let (x, places) = (try node.tensor(0), try node.tensor(1))
     let spatial = x.rank - 2
-    guard spatial > 0, places.shape == x.shape, places.dtype.isInteger,
+    guard spatial > 0, x.count > 0, places.shape == x.shape, places.dtype.isInteger,
       let kernel = try node.ints("kernel_shape"), kernel.count == spatial
     else { throw node.invalid("indices \(places.type) for \(x.type)") }
     let strides = try node.ints("strides") ?? [Int](repeating: 1, count: spatial)

@@ -87,6 +87,10 @@ extension NodeContext {
   func poolWindow(_ x: Tensor) throws -> Window {
     guard x.rank > 2 else { throw invalid("needs [N, C, …], got \(x.type)") }
     guard let kernel = try ints("kernel_shape") else { throw invalid("kernel_shape is missing") }
+    // Each place of a window is an operation of its own.
+    guard let places = Shape(kernel).checkedCount, places <= 1 << 14 else {
+      throw unsupported("windows of \(printable(Shape(kernel).description))")
+    }
     return try Window(
       self, input: Array(x.shape.dimensions[2...]), kernel: kernel,
       roundsUp: try bool("ceil_mode"))
