@@ -516,6 +516,11 @@ for seed, step, stream in [(0, 0, 0), (42, 7, 3), (-1, 2**40 + 5, 2**32 - 1)]:
 
 assert philox(0, 0, 0, 0) == 0x6627E8D5, "Random123's known answer for a zero key and counter"
 
+unary("gelu", lambda x: x * 0.5 * (1 + scipy.special.erf(x * 0.5**0.5)), -1, 4, ulp=128, specials=SMALL)
+unary("geluSlope", lambda x: (1 + scipy.special.erf(x * 0.5**0.5)) * 0.5
+      + x * (np.exp(x * x * -0.5) / math.sqrt(2 * math.pi)), -0.5, 4, ulp=64, specials=SMALL)
+
+
 def attention(q, k, v, causality, scale, mask, lengths, dy=None, lse=None, delta=None):
     """The plain formula over [B, H, T, D] in float64; NaN where nobody looks stays there."""
     b, h, t, d = q.shape

@@ -63,7 +63,7 @@ public func gelu(
 ) -> Tensor {
   composite(x, file, line) {
     switch approximation {
-    case .none: return x * 0.5 * (1 + erf(x * 0.7071067811865476))
+    case .none: return record(Gelu(), x)
     case .tanh:
       let inner = 0.7978845608028654 * (x + 0.044715 * (x * x * x))
       return x * 0.5 * (1 + tanh(inner))

@@ -10,7 +10,7 @@ package enum Registry {
     Divide.self, Negate.self, Abs.self, Sign.self,
     Maximum.self, Minimum.self, Power.self, Remainder.self,
     Exp.self, Exp2.self, Expm1.self, Log.self, Log1p.self,
-    Logistic.self, Erf.self, Sqrt.self, Rsqrt.self, Sin.self, Cos.self,
+    Logistic.self, Erf.self, Gelu.self, GeluSlope.self, Sqrt.self, Rsqrt.self, Sin.self, Cos.self,
     Floor.self, Ceil.self, Round.self, Trunc.self, Reciprocal.self,
     Tan.self, Asin.self, Acos.self, Atan.self, Atan2.self,
     Sinh.self, Cosh.self, Asinh.self, Acosh.self, Atanh.self,
