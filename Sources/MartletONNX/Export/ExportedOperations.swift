@@ -38,7 +38,10 @@ extension GraphExporter {
   func export(_ node: Node) throws {
     if let name = GraphExporter.elementwiseNames[node.op.name] {
       if try exportFused(node) { return }
-      return try elementwise(name, node)
+      // On integers these act on bits, which ONNX has operators of their own for.
+      let isBitwise =
+        ["And", "Or", "Xor"].contains(name) && graph.type(node.result).dtype != .bool
+      return try elementwise(isBitwise ? "Bitwise" + name : name, node)
     }
     let result = node.result
     let type = graph.type(result)
