@@ -10,6 +10,7 @@ extension GraphExporter {
   private static let elementwiseNames: [String: String] = [
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "asin": "Asin", "asinh": "Asinh",
     "atan": "Atan", "atanh": "Atanh", "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "erf": "Erf",
+    "gelu": "Gelu",
     "exp": "Exp", "floor": "Floor", "log": "Log", "logistic": "Sigmoid", "negate": "Neg",
     "reciprocal": "Reciprocal", "round": "Round", "sign": "Sign", "sin": "Sin", "sinh": "Sinh",
     "sqrt": "Sqrt", "tan": "Tan", "tanh": "Tanh", "not": "Not", "add": "Add",
