@@ -65,7 +65,7 @@ let package = Package(
     .target(
       name: "MartletC",
       dependencies: [
-        "CMartlet", "Martlet", "MartletIR", "MartletOps", "MartletExecution", "MartletNN",
+        "CMartlet", "MartletIR", "MartletOps", "MartletExecution", "MartletNN",
       ]),
 
     .target(

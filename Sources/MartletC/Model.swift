@@ -1,6 +1,5 @@
 // What a file becomes: a model that can be compiled for running, perhaps for training, and saved.
 
-import Martlet
 import MartletExecution
 import MartletIR
 import MartletNN

@@ -152,7 +152,7 @@ extension CompileError {
       }
     // `custom.c:3: error: …`, or `/tmp/…/custom.c:3:7: error: …`.
     func located(_ file: String, _ text: String) -> (message: String, line: String)? {
-      for line in error.compilerText.split(separator: "\n") where line.contains("error") {
+      for line in error.compilerText.split(separator: "\n") where line.hasText("error") {
         guard let range = line.range(ofText: file + ":") else { continue }
         let rest = line[range.upperBound...]
         guard let number = Int(rest.prefix { $0.isNumber }) else { continue }

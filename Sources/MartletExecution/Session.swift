@@ -33,7 +33,10 @@ public final class Session {
   private let callerInputs: [(type: TensorType, slot: Int, bound: Int?)]
   /// Positions of the arguments that the caller passes, in order.
   private let callerArguments: [Int]
+  private let inputSlots: [Int]
   private let resultSlots: [Int]
+  /// Positions of inputs that are indices with a range.
+  private let boundedInputs: [Int]
   private let isRunning = Atomic(false)
   /// Threads outside of Swift's cooperative pool, one at a time, for `run` with `await`.
   private lazy var queue = DispatchQueue(label: "martlet.session")
@@ -87,7 +90,9 @@ public final class Session {
     callerInputs = callerArguments.map {
       (program.arguments[$0].type, program.arguments[$0].slot, program.arguments[$0].bound)
     }
+    inputSlots = callerInputs.map(\.slot)
     resultSlots = program.results.map(\.slot)
+    boundedInputs = callerInputs.indices.filter { [callerInputs] in callerInputs[$0].bound != nil }
     if program.options.checks { poisonArena() }
     for (slot, memory) in program.constants { io[slot] = memory.base }
     if let index = seedArgument { io[program.arguments[index].slot] = scalars.base }
@@ -136,13 +141,11 @@ public final class Session {
     }
     try begin()
     defer { isRunning.store(false, ordering: .releasing) }
-    for position in callerInputs.indices {
-      let (type, slot, bound) = callerInputs[position]
-      if let bound {
-        let bytes = UnsafeRawBufferPointer(start: inputs[position], count: type.byteCount)
-        try checkRange(bytes, program.arguments[callerArguments[position]], bound)
-      }
-      io[slot] = inputs[position]
+    for position in inputSlots.indices { io[inputSlots[position]] = inputs[position] }
+    for position in boundedInputs {
+      let argument = program.arguments[callerArguments[position]]
+      let bytes = UnsafeRawBufferPointer(start: inputs[position], count: argument.type.byteCount)
+      if let bound = argument.bound { try checkRange(bytes, argument, bound) }
     }
     for position in resultSlots.indices { io[resultSlots[position]] = results[position] }
     try execute()

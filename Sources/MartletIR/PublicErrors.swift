@@ -122,7 +122,7 @@ extension CompileError: CustomStringConvertible {
   public var description: String {
     var head = operation.isEmpty ? message : "\(operation): \(message)"
     // Most messages name the types that matter, in words of their own.
-    if let first = operandTypes.first, !message.contains(first.description) {
+    if let first = operandTypes.first, !message.hasText(first.description) {
       head += " — got " + operandTypes.prefix(4).map(\.description).joined(separator: ", ")
     }
     var lines = [head] + sourceLines.prefix(3).map { "  " + $0 }

@@ -67,7 +67,9 @@ package struct JITError: Error, Sendable {
   static func compileFailed(_ compilerText: String, of body: String, by compiler: String)
     -> JITError
   {
-    let errors = compilerText.split(separator: "\n").filter { $0.contains("error:") }
+    let errors = compilerText.split(separator: "\n").filter {
+      $0.firstRange(ofText: "error:") != nil
+    }
     let numbers = errors.compactMap { lineNumber(in: $0) }
     return JITError(
       .compileFailed, "\(compiler): \(errors.first.map(String.init) ?? "the text was refused")",

@@ -72,7 +72,9 @@ links=("-L$folder" -lmartlet -lm -lpthread)
 for name in test_models test_errors timing; do
   check "cc $name.c" gcc "${flags[@]}" "$here/$name.c" -o "$work/$name" "${links[@]}"
 done
-check "the header in C++17" g++ -std=c++17 -Wall -Wextra -Wpedantic -Wconversion -Werror -x c++ \
+cxx=$(command -v g++ || command -v clang++ || true)
+[[ -n $cxx ]] || echo "skipped: C++ (neither g++ nor clang++)"
+[[ -z $cxx ]] || check "the header in C++17" "$cxx" -std=c++17 -Wall -Wextra -Wpedantic -Wconversion -Werror -x c++ \
   -fsyntax-only -include "$header/martlet.h" /dev/null
 check "the header under -Wconversion" gcc -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror \
   -fsyntax-only -x c -include "$header/martlet.h" /dev/null
@@ -122,8 +124,8 @@ fi
 
 # ONNX files, where the library reads them: a model with open dimensions, and wrong ones.
 reads_onnx=$("$work/timing" reads .onnx)
-if [[ $reads_onnx == 1 ]]; then
-  check "Examples/audio" g++ -std=c++17 -O2 -Wall -Wextra -Wpedantic -Werror "-I$header" \
+if [[ $reads_onnx == 1 && -n $cxx ]]; then
+  check "Examples/audio" "$cxx" -std=c++17 -O2 -Wall -Wextra -Wpedantic -Werror "-I$header" \
     "$root/Examples/audio/vad.cpp" -o "$work/vad" "-L$folder" -lmartlet
   check "vad --synthesize" "$work/vad" --synthesize "$work/speech.wav"
   head -c 40000 "$work/speech.wav" >"$work/cut.wav"
@@ -145,7 +147,7 @@ if [[ $reads_onnx == 1 ]]; then
   else
     echo "skipped: silero-vad (make data fetches downloads/silero-vad.onnx)"
   fi
-else
+elif [[ $reads_onnx != 1 ]]; then
   echo "skipped: ONNX (this library was built without)"
 fi
 

@@ -1,6 +1,7 @@
 // Reading files of a checked size, and writing them so that a reader never meets half of one.
 
 import CMartletFiles
+import MartletIR
 
 #if canImport(Glibc)
   import Glibc
@@ -293,7 +294,7 @@ package enum FileSystem {
 
   /// True for the names of temporary files and directories, of whatever writer.
   package static func isTemporary(_ name: String) -> Bool {
-    name.utf8.first == UInt8(ascii: ".") && name.contains(mark)
+    name.utf8.first == UInt8(ascii: ".") && name.hasText(mark)
   }
 
   /// Puts a directory's entries on the disk. File systems that cannot are none the worse.
