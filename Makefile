@@ -113,7 +113,7 @@ features:
 # What takes minutes: a hundred times the fuzzing, thousands of random graphs, memory over thousands
 # of compilations. One after another: memory is counted for the process.
 slow:
-	MARTLET_SLOW=1 $(SWIFT) test $(BUILD_FLAGS) --no-parallel --filter 'Slow|survivesDamage|noMutationTraps'
+	MARTLET_SLOW=1 $(SWIFT) test $(BUILD_FLAGS) --no-parallel --filter 'Slow|survivesDamage|noMutationTraps|ExportTests'
 	$(SWIFT) build $(BUILD_FLAGS) --product martlet
 	Tests/cli/kill_checkpoints.sh $(TOOL) 500
 

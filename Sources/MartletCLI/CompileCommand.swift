@@ -25,8 +25,8 @@ struct CompileCommand: ParsableCommand {
   var output: String
   @Flag(help: "A training step and inference on the state that it updates.")
   var train = false
-  @Option(help: "scalar: loops for a compiler that optimises; tile: calls of vector primitives.")
-  var form: Form = .scalar
+  @Option(help: "tile: calls of vector primitives; scalar: loops for an optimising compiler.")
+  var form: Form = .tile
   @Option(help: ArgumentHelp("What the names of functions begin with.", valueName: "name"))
   var prefix: String?
   @Option(

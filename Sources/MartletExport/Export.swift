@@ -33,6 +33,11 @@ package func export(
       try ExportedProgram(train, .train, names: &names, options: options, alone: alone))
   }
   let arrays = try ExportedArrays(programs)
+  guard options.weights != .embed || arrays.weightBytes <= 64 << 20 else {
+    throw ExportError(
+      "\(arrays.weightBytes >> 20) MB of weights are too much for C text",
+      hint: "--weights mmap puts them into a file beside")
+  }
   let header = HeaderText(options: options, programs: programs, arrays: arrays)
   let source = SourceText(options: options, programs: programs, arrays: arrays, header: header)
   let symbols = Set(programs.flatMap(\.emitted.symbols)).sorted()

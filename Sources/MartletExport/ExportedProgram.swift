@@ -19,7 +19,7 @@ package struct ExportOptions: Sendable {
 
   /// The prefix of all names, and the name of the files.
   package var name: String
-  package var form: EmissionForm = .scalar
+  package var form: EmissionForm = .tile
   package var weights: Weights = .embed
   /// What the model is, for the first lines of the files.
   package var summary = ""

@@ -63,7 +63,7 @@ private func messages(_ folder: Folder) -> String {
 
 @Suite(.serialized) struct ExportedCodeTests {
   @Test func misuseGivesStatusesAndWritesNothing() throws {
-    let sanitizers = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    let sanitizers = "-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
     let folder = try together("misuse")
     for compiler in Compiler.found.prefix(1) {
       #expect(build(folder, compiler.rawValue, sanitizers) == 0, "\(messages(folder))")
@@ -105,9 +105,9 @@ private func messages(_ folder: Folder) -> String {
     let inputs = [try array([16, 28, 28, 1]), try labels(16, below: 10)]
     let exported = try Exported("digits", run: nil, train: step.program, inputs: inputs)
     guard let compiler = Compiler.found.first else { return }
-    let one = try exported.run(compiler.rawValue, "-O1", steps: 3)
+    let one = try exported.run(compiler.rawValue, "-O0", steps: 3)
     let three = try exported.run(
-      compiler.rawValue, "-O1 -DMARTLET_THREADS=3 -pthread", steps: 3)
+      compiler.rawValue, "-O0 -DMARTLET_THREADS=3 -pthread", steps: 3)
     #expect(one == three)
   }
 
@@ -129,7 +129,7 @@ private func messages(_ folder: Folder) -> String {
     }
     // A workspace that is too small for NEON's kernels would take the slow way: then this fails.
     let got = try exported.run(
-      "aarch64-linux-gnu-gcc", "-O1 -static -DMARTLET_NEEDS_WORKSPACE", steps: 3,
+      "aarch64-linux-gnu-gcc", "-O0 -static -DMARTLET_NEEDS_WORKSPACE", steps: 3,
       prefix: "qemu-aarch64")
     #expect(difference(got, expected) <= 1e-5)
   }
@@ -144,7 +144,7 @@ private func messages(_ folder: Folder) -> String {
         $0.weights = weights
       }
       guard let compiler = Compiler.found.first else { return }
-      let got = try exported.run(compiler.rawValue, "-O1 \(native)")
+      let got = try exported.run(compiler.rawValue, "-O0 \(native)")
       #expect(got == expected)
       // A byte of the file changed: refused by init, or by check_weights where it is mapped.
       if weights == .file {
@@ -176,5 +176,32 @@ private func messages(_ folder: Folder) -> String {
     let clang = try exported.run("clang", "-O1 \(native)", steps: 100)
     #expect(gcc == clang)
     #expect(difference(gcc, expected) <= 1e-5)
+  }
+
+  /// Text and constants at -Os, without the weights: 64 KB of code that runs, 128 KB that trains.
+  @Test func codeIsSmall() throws {
+    guard shell("command -v gcc size > /dev/null") == 0 else {
+      print("skipped: the size of exported code (needs gcc and size)")
+      return
+    }
+    let model = LeNet5()
+    let images = TensorSpec([1, 28, 28, 1], name: "images")
+    let run = try compile(frozen: model, images) { model($0) }.program
+    let step = try compile(
+      training: model, with: Adam(), TensorSpec([32, 28, 28, 1], name: "images"),
+      TensorSpec([32], .int32, name: "labels")
+    ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
+    let live = try compile(images) { model($0) }.program
+    for (run, train, most) in [(run, nil, 64), (live, step.program, 128)] {
+      let exported = try Exported("lenet5", run: run, train: train, inputs: [])
+      let code = shell(
+        """
+        cd \(exported.folder.path) && for f in lenet5 martlet_runtime; do
+          gcc \(warnings) -Os -c $f.c -o $f.o || exit 1
+        done > messages 2>&1
+        size *.o | awk 'NR > 1 { sum += $1 + $2 } END { print sum; exit sum > \(most) * 1024 }' > messages
+        """)
+      #expect(code == 0, "\(messages(exported.folder))")
+    }
   }
 }

@@ -50,6 +50,16 @@ run 64 "interval without a place" "$tool" train mlp --checkpoint-every 10
 run 64 "two places" "$tool" train mlp --checkpoints a --resume b
 run 64 "set without a path" "$tool" train iris-mlp --set 3
 
+# Models as C: files, refusals.
+run 0 "compile" "$tool" compile mlp -o "$work/c" && prints "compile" '/mlp\.h +[0-9]+ bytes'
+run 64 "compile without a place" "$tool" compile mlp
+run 64 "compile with a size that is none" "$tool" compile mlp -o "$work/c" --dim batch=0
+run 1 "compile with a dimension that is none" "$tool" compile mlp -o "$work/c" --dim height=3 && says \
+  "compile with a dimension that is none" "expected: batch"
+run 1 "compile under a bad name" "$tool" compile mlp -o "$work/c" --prefix 3x && says "compile under a bad name" "hint"
+run 1 "compile of nothing" "$tool" compile "$work/nothing" -o "$work/c" && says "compile of nothing" "no such model"
+run 1 "compile into a file" "$tool" compile mlp -o "$tool" && says "compile into a file" "cannot make the folder"
+
 # Recipes: lists, runs, errors with their places, a search that goes on.
 run 0 "list of recipes" "$tool" recipes && prints "list of recipes" '^iris-mlp +A small network'
 run 0 "text of a recipe" "$tool" recipes show iris-mlp && prints "text of a recipe" 'source: iris'
