@@ -115,7 +115,8 @@ let package = Package(
     .target(
       name: "MartletONNX",
       dependencies: [
-        "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletONNXFormat",
+        "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletNN",
+        "MartletONNXFormat",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
 

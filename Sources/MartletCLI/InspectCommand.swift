@@ -22,8 +22,8 @@ struct InspectCommand: ParsableCommand {
     commandName: "inspect",
     abstract: "Print a stage of a model's way to machine code.",
     discussion: """
-      MODEL is lenet5, mlp, a model directory, or a file of IR text (.mir). Stages: trace, \
-      optimized, fused, plan, c.
+      MODEL is lenet5, mlp, a model directory, a file of IR text (.mir) or an ONNX model (.onnx), whose \
+      symbolic dimensions --dim binds. Stages: trace, optimized, fused, plan, c.
       """)
 
   @Argument(help: "lenet5, mlp, a model directory or a .mir file.")
@@ -32,6 +32,8 @@ struct InspectCommand: ParsableCommand {
   var stage: InspectedStage = .optimized
   @Option(help: ArgumentHelp("Write the optimised graph for Graphviz.", valueName: "file"))
   var dot: String?
+  @Option(help: ArgumentHelp("A symbolic dimension of an ONNX model.", valueName: "name=n"))
+  var dim: [String] = []
   @Flag(help: "The training step (the recipe's, else Adam's) instead of inference.")
   var training = false
   @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
@@ -52,7 +54,8 @@ struct InspectCommand: ParsableCommand {
     var options = try CompileOptions()
     options.memoryBudget = memoryBudget
     let program = try ModelArgument(model).program(
-      batch: batch ?? (training ? 64 : 1), training: training, options)
+      batch: batch ?? (training ? 64 : 1), training: training,
+      dimensions: parseDimensions(dim), options)
     if let dot {
       try FileSystem.write(Array(program.dump(.dot).utf8), to: dot)
     }

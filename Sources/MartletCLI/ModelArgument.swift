@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletIR
+import MartletONNX
 import MartletRecipes
 
 enum ModelArgument {
@@ -15,6 +16,8 @@ enum ModelArgument {
       self = .layers(architecture.build(), architecture, input: [28, 28, 1], saved: nil)
     } else if text.hasSuffix(".mir") {
       self = .graph(try GraphModel(text), file: text)
+    } else if text.hasSuffix(".onnx") {
+      self = .onnx(try ONNXModel(contentsOf: text), file: text)
     } else if FileSystem.isDirectory(text) {
       let (manifest, weights) = try ModelDirectory.read(text)
       if manifest.name == SavedRecipe.name {
@@ -27,12 +30,16 @@ enum ModelArgument {
     } else {
       throw DataError(
         .notFound, "no such model", at: text,
-        expected: "\(Architecture.names.joined(separator: ", ")), a model directory or a .mir file")
+        expected:
+          "\(Architecture.names.joined(separator: ", ")), a model directory, a .mir or an .onnx file"
+      )
     }
   }
 
   /// The compiled program: inference, or with `training` one step with Adam.
-  func program(batch: Int, training: Bool, _ options: CompileOptions) throws -> Program {
+  func program(
+    batch: Int, training: Bool, dimensions: [String: Int] = [:], _ options: CompileOptions
+  ) throws -> Program {
     switch self {
     case .graph(let graph, let file):
       guard !training else {
@@ -40,6 +47,15 @@ enum ModelArgument {
           "\(file) is a graph already; --training goes with a model's name or directory")
       }
       return try graph.program(options)
+    case .onnx(let model, let file):
+      guard !training else {
+        throw ToolError("\(file) is a graph for inference; --training goes with a model's name")
+      }
+      let program = try model.compile(dimensions: dimensions, options: options)
+      guard let session = program.session else {
+        throw ToolError("\(file) computes nothing: its outputs are constants")
+      }
+      return session.program
     case .recipe(let saved):
       return try saved.program(batch: batch, training: training, options)
     case .layers(let model, let architecture, let input, _):

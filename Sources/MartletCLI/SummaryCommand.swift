@@ -3,6 +3,7 @@
 import ArgumentParser
 import Martlet
 import MartletIR
+import MartletONNX
 import MartletRecipes
 
 struct SummaryCommand: ParsableCommand {
@@ -16,6 +17,7 @@ struct SummaryCommand: ParsableCommand {
   func run() throws {
     switch try ModelArgument(model) {
     case .graph(let model, _): summarize(model.graph)
+    case .onnx(let model, _): summarize(model)
     case .recipe(let saved): try summarize(saved)
     case .layers(let layers, let architecture, let input, let manifest):
       var rows: [[String]] = []
@@ -81,6 +83,16 @@ struct SummaryCommand: ParsableCommand {
       Output.line("output: \(task.target.name): \(kind)")
     }
     printNotes(saved.manifest, shares: false)
+  }
+
+  private func summarize(_ model: ONNXModel) {
+    for port in model.inputs { Output.line("input   \(port)") }
+    for port in model.outputs { Output.line("output  \(port)") }
+    let counts = model.operatorCounts
+    printTable(["operator", "nodes"], counts.map { [$0.name, "\($0.count)"] })
+    Output.line(
+      "\(printable(model.name)): opset \(model.opset), \(counts.reduce(0) { $0 + $1.count }) nodes, "
+        + "\(grouped(model.parameterCount)) elements of initializers")
   }
 
   private func summarize(_ graph: Graph) {

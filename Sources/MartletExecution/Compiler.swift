@@ -81,7 +81,7 @@ package enum Compiler {
     context.observe = { log.note($0, $1) }
     if options.logLevel >= 3 { context.observeRule = { log.note(rule: $0, replacing: $1) } }
     try Widening.run(on: &graph)
-    try PassManager(Pipeline.optimization).run(on: &graph, context)
+    try PassManager(options.firstPasses + Pipeline.optimization).run(on: &graph, context)
     for (name, text) in log.texts { dump.write(name, "mir", text) }
     report.nodes = graph.nodes.count
 

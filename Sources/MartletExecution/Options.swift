@@ -64,6 +64,8 @@ public struct CompileOptions: Sendable {
   public var memoryBudget: Int?
 
   package var isa: InstructionSet = .best
+  /// Passes that run before all others: what a graph of another layout needs.
+  package var firstPasses: [any Pass] = []
 
   /// Whether emitted schedules tell of each step.
   var observesSteps: Bool { checks || profiles || logLevel >= 4 }

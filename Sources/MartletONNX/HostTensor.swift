@@ -85,6 +85,44 @@ package struct HostTensor: Sendable {
   package var integers: [Int64] { array?.integers ?? [] }
   package var doubles: [Double] { array?.doubles ?? [] }
 
+  /// The elements with axes permuted, in memory of their own.
+  package func transposed(_ permutation: [Int]) throws -> HostTensor {
+    guard permutation != Array(0..<shape.rank) else { return self }
+    let target = Shape(permutation.map { shape[$0] })
+    let strides = permutation.map { shape.strides[$0] }
+    guard case .memory(let array) = storage, array.dtype == .float32, count > 0 else {
+      guard let array else { return self }
+      let own = target.strides
+      let places = (0..<count).map { flat in
+        (0..<target.rank).reduce(0) { $0 + flat / own[$1] % target[$1] * strides[$1] }
+      }
+      return HostTensor(array.gathered(places, target), as: elementType)
+    }
+    let result = try NDArray(zeros: target)
+    let source = array.base.assumingMemoryBound(to: Float.self)
+    let written = result.base.assumingMemoryBound(to: Float.self)
+    // Rows of the last axis, with an odometer over the others.
+    let rank = target.rank
+    let (inner, step) = (target[rank - 1], strides[rank - 1])
+    var index = [Int](repeating: 0, count: rank)
+    var from = 0
+    var to = 0
+    while to < count {
+      for i in 0..<inner { written[to + i] = source[from + i * step] }
+      to += inner
+      var axis = rank - 2
+      while axis >= 0 {
+        index[axis] += 1
+        from += strides[axis]
+        if index[axis] < target[axis] { break }
+        from -= strides[axis] * target[axis]
+        index[axis] = 0
+        axis -= 1
+      }
+    }
+    return HostTensor(result, as: elementType)
+  }
+
   /// The same elements under another shape of equal count.
   package func reshaped(_ shape: Shape) -> HostTensor {
     switch storage {

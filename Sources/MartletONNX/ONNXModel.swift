@@ -144,6 +144,29 @@ public final class ONNXModel: @unchecked Sendable {
     }
   }
 
+  /// The operators of the graph and its bodies with how often each stands there, the most frequent first.
+  public var operatorCounts: [(name: String, count: Int)] {
+    var counts: [String: Int] = [:]
+    var stack = [file.model.graph.node] + file.model.functions.map(\.node)
+    while let nodes = stack.popLast() {
+      for node in nodes {
+        let domain = Importer.canonical(node.domain)
+        counts[printable(domain.isEmpty ? node.opType : "\(domain).\(node.opType)"), default: 0] +=
+          1
+        for attribute in node.attribute where attribute.hasG { stack.append(attribute.g.node) }
+      }
+    }
+    return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { ($0.key, $0.value) }
+  }
+
+  /// Elements of all initializers.
+  public var parameterCount: Int {
+    file.model.graph.initializer.reduce(0) {
+      let count = Shape($1.dims.map { Int($0) }).checkedCount ?? 0
+      return $0.addingReportingOverflow(count).overflow ? Int.max : $0 + count
+    }
+  }
+
   /// Compiles the model for certain dimensions.
   ///
   /// - Parameters:

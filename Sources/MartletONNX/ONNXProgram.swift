@@ -4,6 +4,7 @@ import MartletExecution
 import MartletIR
 import MartletONNXFormat
 import MartletOps
+import MartletPasses
 
 /// A compiled ONNX model. One caller at a time, like a `Session`.
 public final class ONNXProgram {
@@ -86,6 +87,9 @@ public final class ONNXProgram {
       session = nil
       return
     }
+    var options = options
+    // Files are channels-first, Martlet is channels-last.
+    options.firstPasses = [Canonicalize(), TransposeSinking()]
     var report = CompileReport()
     report.traceMilliseconds = nowMilliseconds() - start
     let program = try Compiler.compile(trace, results: results, options: options, report: report)

@@ -256,6 +256,21 @@ let sections: [Section] = [
         by: "SequenceTests/windowsCutTheTextUp", "SequenceTests/seriesGiveWindows"),
     ]),
   Section(
+    title: "ONNX",
+    features: [
+      Feature(
+        "ONNX files compiled: shapes bound from inputs or by name, shape computations folded",
+        "ONNXModel", "ONNXProgram", "martlet run", by: "ImportTests/shapeChainsVanish",
+        "ImportTests/dimensionsHaveToBeBound", "ImportTests/shapesThatAreInputsSpecialise",
+        "LayoutTests/transposesBetweenConvolutionsVanish"),
+      Feature(
+        "The ONNX project's node tests", "martlet conform", "make conform",
+        by: "ImportTests/missingOperatorsAreNamedAtOnce"),
+      Feature(
+        "An imported model as a layer that trains", "ONNXLayer",
+        by: "LayerTests/importedModelsTrain"),
+    ]),
+  Section(
     title: "The tool",
     features: [
       Feature(

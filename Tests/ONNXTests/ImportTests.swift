@@ -2,8 +2,10 @@
 
 import MartletExecution
 import MartletIR
+import MartletNN
 import MartletONNX
 import MartletONNXFormat
+import MartletOps
 import SwiftProtobuf
 import Testing
 
@@ -129,5 +131,65 @@ func integers(_ name: String, _ values: [Int64]) -> OnnxTensorProto {
       inputs: [("x", .float, [.fixed(1)])], outputs: ["b"])
     let error = #expect(throws: ONNXError.self) { try made.compile() }
     #expect(error?.node == "Add 'a'")
+  }
+}
+
+/// An initializer of numbers.
+func floats(_ name: String, _ dims: [Int64], _ values: [Float]) -> OnnxTensorProto {
+  var tensor = OnnxTensorProto()
+  tensor.name = name
+  tensor.dataType = 1
+  tensor.dims = dims
+  tensor.floatData = values
+  return tensor
+}
+
+@Suite struct LayoutTests {
+  /// conv → relu → conv over images: between them no transpose is left, and the values are those of
+  /// the sums by hand.
+  @Test func transposesBetweenConvolutionsVanish() throws {
+    let made = try model(
+      [
+        node("Conv", ["x", "w", "b"], ["a"]), node("Relu", ["a"], ["r"]),
+        node("Conv", ["r", "v"], ["y"]),
+      ], inputs: [("x", .float, [.fixed(1), .fixed(2), .fixed(2), .fixed(3)])], outputs: ["y"],
+      initializers: [
+        floats("w", [2, 2, 1, 1], [1, -1, 0.5, 2]), floats("b", [2], [0, -1]),
+        floats("v", [1, 2, 1, 1], [1, 10]),
+      ])
+    let x = (0..<12).map { Float($0) / 4 - 1 }
+    let y = try #require(try made.run(["x": NDArray(x, shape: [1, 2, 2, 3])])["y"])
+    let expected = (0..<6).map { i -> Float in
+      let (p, q) = (x[i], x[6 + i])
+      return max(0, p - q) + 10 * max(0, 0.5 * p + 2 * q - 1)
+    }
+    #expect(y.shape == [1, 1, 2, 3])
+    #expect(zip(y.floats, expected).allSatisfy { abs($0 - $1) < 1e-6 })
+    let graph = try #require(try made.compile().session?.program.graph)
+    #expect(graph.nodes.filter { $0.op.name == "transpose" }.count <= 1)
+  }
+}
+
+@Suite struct LayerTests {
+  /// One step of SGD on an imported product is the step by hand.
+  @Test func importedModelsTrain() throws {
+    let made = try model(
+      [node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "b"], ["y"])],
+      inputs: [("x", .float, [.symbolic("n"), .fixed(2)])], outputs: ["y"],
+      initializers: [floats("w", [2, 2], [1, 2, 3, 4]), floats("b", [2], [0.5, -0.5])])
+    let layer = try made.layer()
+    #expect(layer.weights.map(\.path) == ["w", "b"])
+    let step = try compile(
+      training: layer, with: SGD(learningRate: 0.1), TensorSpec([1, 2]), TensorSpec([1, 2])
+    ) { x, t in ((layer(x) - t) * (layer(x) - t)).sum() }
+    let loss = try step(
+      NDArray([[1, 2]] as [[Float]]), NDArray([[7, 9]] as [[Float]]))
+    // y = [7.5, 9.5], so the residual is ½ twice, and the gradient of w is [1, 2]ᵀ · [1, 1].
+    #expect(abs(try loss.item() - 0.5) < 1e-6)
+    let w = try layer.weights[0].value().floats
+    let expected: [Float] = [0.9, 1.9, 2.8, 3.8]
+    #expect(zip(w, expected).allSatisfy { abs($0 - $1) < 1e-6 })
+    let frozen = try made.layer(trains: { $0 != "w" })
+    #expect(frozen.weights.map(\.path) == ["b"])
   }
 }

@@ -62,11 +62,12 @@ extension Importer {
         "the input '\(printable(name))' is \(value.description), the model takes \(expected)")
     }
     switch (kind, value) {
-    case (.tensor(let type, let expected), .constant(let tensor)):
-      guard tensor.elementType == type else { throw refuse(kind.description) }
+    case (.tensor(let type, let expected), _) where value.shape != nil:
+      let shape = value.shape ?? []
+      guard value.elementType == type else { throw refuse(kind.description) }
       guard let expected else { return }
-      guard expected.count == tensor.shape.rank else { throw refuse(kind.description) }
-      for (dimension, extent) in zip(expected, tensor.shape.dimensions) {
+      guard expected.count == shape.rank else { throw refuse(kind.description) }
+      for (dimension, extent) in zip(expected, shape.dimensions) {
         switch dimension {
         case .fixed(let n): guard n == extent else { throw refuse(kind.description) }
         case .symbolic(let symbol):

@@ -67,6 +67,14 @@ struct NodeContext {
     }
   }
 
+  /// An input with its axes permuted; a constant (weights) is permuted here, once.
+  func tensor(_ index: Int, permuted permutation: [Int]) throws -> Tensor {
+    if let known = knownConstant(index), let array = try known.transposed(permutation).array {
+      return literal(array)
+    }
+    return try tensor(index).transposed(permutation)
+  }
+
   /// The ONNX element type of an input.
   func elementType(_ index: Int) throws -> ElementType {
     guard let type = try value(index).elementType else {

@@ -73,7 +73,13 @@ struct Resize: Operator {
     let isNearest = sampling.mode == "nearest"
     if !isNearest, !original.isFloatingPoint { x = x.converted(to: .float32) }
     var outside: Tensor?
-    for (index, axis) in axes.enumerated() {
+    // Between convolutions images are channels-last.
+    let isImage =
+      x.rank == 4 && !sampling.crops
+      && zip(axes, sizes).allSatisfy { $0 > 1 || x.shape[$0] == $1 }
+    if isImage { x = x.channelsLast }
+    for (index, named) in axes.enumerated() {
+      let axis = isImage ? [0, 3, 1, 2][named] : named
       let extent = x.shape[axis]
       let region = sampling.crops ? (roi[index], roi[index + axes.count]) : (0, 1)
       if extent == sizes[index], scales[index] == 1, !sampling.crops { continue }
@@ -95,6 +101,7 @@ struct Resize: Operator {
       x = sampled(node, x, axis, places, scales[index], sampling)
     }
     if let outside { x = select(outside, x.filled(sampling.extrapolation), x) }
+    if isImage { x = x.channelsFirst }
     if x.dtype != original { x = round(x).converted(to: original) }
     return .like(type, x)
   }

@@ -6,7 +6,11 @@ struct Conv: Operator {
   static let name = "Conv"
 
   static func build(_ node: NodeContext) throws -> [ONNXValue] {
-    let y = try node.convolution(node.tensor(0), node.tensor(1))
+    let w = try node.tensor(1)
+    guard w.rank > 2 else { throw node.invalid("the filter is \(w.type)") }
+    // Constant filters are put in Martlet's order here, not in each run.
+    let filter = try node.tensor(1, permuted: Array(2..<w.rank) + [1, 0])
+    let y = try node.convolution(node.tensor(0), w, filter: filter)
     guard let bias = try node.optionalTensor(2) else { return [.tensor(y.channelsFirst)] }
     return [.tensor((y + bias).channelsFirst)]
   }
@@ -14,7 +18,7 @@ struct Conv: Operator {
 
 extension NodeContext {
   /// A convolution by the node's attributes, `[N, C, …] ∗ [O, C / groups, …] → [N, …, O]`.
-  func convolution(_ x: Tensor, _ w: Tensor) throws -> Tensor {
+  func convolution(_ x: Tensor, _ w: Tensor, filter: Tensor? = nil) throws -> Tensor {
     let spatial = x.rank - 2
     guard (1...3).contains(spatial), w.rank == x.rank else {
       throw unsupported("a convolution of \(x.type) with \(w.type)")
@@ -29,7 +33,7 @@ extension NodeContext {
     else { throw invalid("\(groups) groups for \(x.type) and \(w.type)") }
     let window = try Window(self, input: Array(x.shape.dimensions[2...]), kernel: kernel)
     let image = x.channelsLast
-    let filter = w.transposed(Array(2..<w.rank) + [1, 0])
+    let filter = filter ?? w.transposed(Array(2..<w.rank) + [1, 0])
     let padding = SpatialPadding.explicit(low: window.low, high: window.high)
     switch spatial {
     case 1:

@@ -69,7 +69,7 @@ struct ConvTranspose: Operator {
     try node.checkSize(
       TensorType(x.dtype, node.checked([x.shape[0], w.shape[1] * groups] + outputs)))
     let image = x.channelsLast
-    let filter = w.transposed(Array(2..<w.rank) + [1, 0])
+    let filter = try node.tensor(1, permuted: Array(2..<w.rank) + [1, 0])
     let padding = SpatialPadding.explicit(low: low, high: high)
     var y =
       switch spatial {
