@@ -131,6 +131,7 @@ extension ModelArgument {
   var exportName: String {
     switch self {
     case .graph(let model, _): CNames.identifier(model.graph.name)
+    case .onnx(let model, _): CNames.identifier(model.name)
     case .recipe: "model"
     case .layers(_, let architecture, _, _): architecture.name
     }
@@ -139,7 +140,8 @@ extension ModelArgument {
   /// The inference program with the weights as constants.
   func frozenProgram(batch: Int, _ options: CompileOptions) throws -> Program {
     switch self {
-    case .graph, .recipe: return try program(batch: batch, training: false, options)
+    case .graph, .onnx, .recipe:
+      return try program(batch: batch, training: false, options)
     case .layers(let model, let architecture, let input, _):
       var options = options
       options.name = architecture.name

@@ -9,6 +9,7 @@ enum ModelArgument {
   case layers(any Layer, Architecture, input: [Int], saved: ModelManifest?)
   case recipe(SavedRecipe)
   case graph(GraphModel, file: String)
+  case onnx(ONNXModel, file: String)
 
   init(_ text: String) throws {
     // A name wins over a directory of the same name: ./lenet5 says the directory.

@@ -99,6 +99,11 @@ public struct ONNXLayer: Layer {
   }
 }
 
+extension ONNXLayer: CustomReflectable {
+  /// The parameters alone: whoever looks for them must not walk through the file's messages.
+  public var customMirror: Mirror { Mirror(self, children: ["weights": weights]) }
+}
+
 extension ONNXModel {
   /// The model as a layer whose weights train, all of them or those whose names are chosen.
   ///

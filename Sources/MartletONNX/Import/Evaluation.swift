@@ -26,15 +26,27 @@ extension Importer {
     }
     let leaves = results.flatMap(\.leaves)
     if leaves.isEmpty { return results }
-    // A node that only passes a constant on needs no evaluation of its consumers' kind.
-    guard Importer.cost(scratch.graph) <= Importer.largestFold, !scratch.usesRandom else {
-      return nil
-    }
-    return try results.map { result in
-      try result.mapTensors { tensor, type in
-        .constant(
-          HostTensor(try self.interpreted(tensor, node: context.label), as: type))
+    guard !scratch.usesRandom else { return nil }
+    if Importer.cost(scratch.graph) <= Importer.largestFold {
+      return try results.map { result in
+        try result.mapTensors { tensor, type in
+          .constant(HostTensor(try self.interpreted(tensor, node: context.label), as: type))
+        }
       }
+    }
+    // Large ones (weights that are unpacked) run as a program, unless they would only grow.
+    let sizes = context.inputs.reduce(0) { Importer.sum($0, $1?.shape?.count ?? 0) }
+    let grown = leaves.reduce(0) { Importer.sum($0, $1.count) }
+    guard grown / 4 <= sizes, leaves.allSatisfy({ $0.value != nil }) else { return nil }
+    var graph = scratch.graph
+    for leaf in leaves { if let value = leaf.value { graph.addOutput(value, name: "folded") } }
+    var options = try CompileOptions()
+    options.logLevel = 0
+    let program = try Compiler.compile(graph, state: [], written: [], options: options)
+    try checkMemory(program, node: context.label)
+    var arrays = try Session(program).run([])[...]
+    return results.map { result in
+      result.mapTensors { _, type in .constant(HostTensor(arrays.removeFirst(), as: type)) }
     }
   }
 

@@ -19,6 +19,9 @@ struct BatchNormalization: Operator {
     let x = try node.tensor(0)
     guard x.rank > 1 else { throw node.invalid("needs [N, C, …], got \(x.type)") }
     let epsilon = try node.float("epsilon", default: 1e-5)
+    if !trains, let folded = node.knownScaleAndShift(epsilon, for: x) {
+      return [.tensor(x * folded.scale + folded.shift)]
+    }
     if !trains {
       let (scale, bias) = (
         try node.channels(1, of: x, x.dtype), try node.channels(2, of: x, x.dtype)
@@ -45,5 +48,22 @@ struct BatchNormalization: Operator {
     return [
       .tensor(y.converted(to: x.dtype)), try running(3, mean), try running(4, variance),
     ]
+  }
+}
+
+extension NodeContext {
+  /// Frozen statistics as one factor and one term of each channel, which become part of a filter and
+  /// its bias; nil where an input is not known.
+  fileprivate func knownScaleAndShift(
+    _ epsilon: Double, for x: Tensor
+  ) -> (scale: Tensor, shift: Tensor)? {
+    let known = (1...4).compactMap { knownConstant($0)?.doubles }
+    let channels = x.shape[1]
+    guard known.count == 4, known.allSatisfy({ $0.count == channels }) else { return nil }
+    let scale = (0..<channels).map { known[0][$0] / (known[3][$0] + epsilon).squareRoot() }
+    let shift = (0..<channels).map { known[1][$0] - known[2][$0] * scale[$0] }
+    let type = TensorType(
+      x.dtype, Shape([channels] + [Int](repeating: 1, count: x.rank - 2)))
+    return (literal(HostArray(type, scale)), literal(HostArray(type, shift)))
   }
 }

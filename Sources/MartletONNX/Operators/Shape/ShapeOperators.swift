@@ -86,7 +86,7 @@ let shapeOperators: [OperatorEntry] = [
     return [
       try node.moved(0) {
         $0.reshaped(Shape(shape.flatMap { [1, $0] })).broadcasted(to: wide)
-          .reshaped(Shape(zip(repeats, shape).map(*)))
+          .reshaped(Shape(zip(repeats, shape).map { $0 &* $1 }))
       }
     ]
   },
@@ -95,7 +95,7 @@ let shapeOperators: [OperatorEntry] = [
     let axis = try node.axis(node.int("axis", default: 0), rank: shape.count)
     var sizes = try node.version >= 13 ? node.optionalIntegers(1) : node.ints("split")
     if sizes == nil {
-      let count = max(1, try node.int("num_outputs") ?? node.outputCount)
+      let count = max(1, min(1 << 20, try node.int("num_outputs") ?? node.outputCount))
       // The last part is smaller where the extent does not divide.
       let size = (shape[axis] + count - 1) / count
       sizes = (0..<count).map { max(0, min(size, shape[axis] - $0 * size)) }
