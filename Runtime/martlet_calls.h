@@ -105,6 +105,14 @@
   X(scatter_add_i64_i32, MT_P_SCATTER_I64, int)                  \
   X(scatter_add_i64_i64, MT_P_SCATTER_I64, long)                 \
   X(scatter_add_i64_u8, MT_P_SCATTER_I64, unsigned char)         \
+  X(scatter_set_i32_1, MT_P_GATHER, int)                         \
+  X(scatter_set_i32_2, MT_P_GATHER, int)                         \
+  X(scatter_set_i32_4, MT_P_GATHER, int)                         \
+  X(scatter_set_i32_8, MT_P_GATHER, int)                         \
+  X(scatter_set_i64_1, MT_P_GATHER, long)                        \
+  X(scatter_set_i64_2, MT_P_GATHER, long)                        \
+  X(scatter_set_i64_4, MT_P_GATHER, long)                        \
+  X(scatter_set_i64_8, MT_P_GATHER, long)                        \
   X(copy_rows, MT_P_COPY_ROWS, void)                             \
   X(parallel, MT_P_PARALLEL, void)                               \
   X(parallel_segments, MT_P_SEGMENTS, void)                      \

@@ -1,4 +1,4 @@
-/* Gather and scatter-add along one axis, where indices out of range clamp; and copies of rows. */
+/* Gather, scatter-add and scatter along one axis, where indices out of range clamp; and copies of rows. */
 #include <string.h>
 
 #include "martlet_calls.h"
@@ -86,6 +86,41 @@ MT_SCATTERS(double, double, f64)
 MT_SCATTERS(int, unsigned, i32)
 MT_SCATTERS(long, unsigned long, i64)
 MT_SCATTERS(unsigned char, unsigned, u8)
+
+/* dst[o, index[c], :] = src[o, c, :], c ascending: of equal indices the last one stays. Threads share
+ * outer x inner bytes, so each byte has one writer. */
+#define MT_SCATTER_SET(NAME, T, SIZE)                                                           \
+  static void NAME##_part(void *argument, int part) {                                           \
+    const job *g = argument;                                                                    \
+    const T *index = g->index;                                                                  \
+    const long width = g->inner * SIZE, bytes = g->outer * width;                               \
+    const long share = mt_ceil(mt_ceil(bytes, g->parts), 64) * 64;                              \
+    const long stop = mt_min(share * (part + 1), bytes);                                        \
+    for (long u = share * part, some; u < stop; u += some) {                                    \
+      const long o = u / width, from = u % width;                                               \
+      some = mt_min(width - from, stop - u);                                                    \
+      const char *x = (const char *)g->from + o * g->count * width + from;                      \
+      char *y = (char *)g->to + o * g->axis * width + from;                                     \
+      for (long c = 0; c < g->count; ++c, x += width) {                                         \
+        memcpy(y + clamp(index[c], g->axis) * width, x, (size_t)some);                          \
+      }                                                                                         \
+    }                                                                                           \
+  }                                                                                             \
+  void mt_##NAME MT_P_GATHER(mt_context *, T) {                                                 \
+    job g = {s[0], s[1], s[2], s[3], index, src, dst, 1};                                       \
+    const long bytes = g.outer * g.inner * SIZE;                                                \
+    if (bytes <= 0 || g.axis <= 0) return;                                                      \
+    g.parts = (int)mt_min(mt_parts_for(cx, bytes * g.count, 1 << 18), mt_ceil(bytes, 64));      \
+    mt_run_parts(cx, g.parts, NAME##_part, &g);                                                 \
+  }
+MT_SCATTER_SET(scatter_set_i32_1, int, 1)
+MT_SCATTER_SET(scatter_set_i32_2, int, 2)
+MT_SCATTER_SET(scatter_set_i32_4, int, 4)
+MT_SCATTER_SET(scatter_set_i32_8, int, 8)
+MT_SCATTER_SET(scatter_set_i64_1, long, 1)
+MT_SCATTER_SET(scatter_set_i64_2, long, 2)
+MT_SCATTER_SET(scatter_set_i64_4, long, 4)
+MT_SCATTER_SET(scatter_set_i64_8, long, 8)
 
 typedef struct {
   long width, from_stride, to_stride, bytes;

@@ -408,6 +408,10 @@ for dtype in FLOATS + INTS:
             dims = clamped.ndim
             moved = np.moveaxis(updates, list(range(axis, axis + dims)), list(range(dims)))
             np.add.at(wide, clamped, moved)
+            placed = np.moveaxis(x, axis, 0).copy()
+            for at in np.ndindex(clamped.shape):  # in order: the last of equal indices stays
+                placed[clamped[at]] = moved[at]
+            case("scatterSet", [x, index, updates], np.moveaxis(placed, 0, axis), axis=axis)
             case("scatterAdd", [x, index, updates], cast(np.moveaxis(wide, 0, axis), dtype), 8, True, axis=axis)
 
 # Along an axis -----------------------------------------------------------------------------------

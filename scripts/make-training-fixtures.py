@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes Tests/TrainingTests/Fixtures/*.safetensors with PyTorch: lenet5, batchnorm, optimizers,
-resnet20, vgg16, recurrent, statistics, transposed, attention; all of them, or those named.
+resnet20, vgg16, recurrent, sequences, statistics, transposed, attention; all of them, or those named.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make-training-fixtures.py
@@ -791,10 +791,93 @@ def attention():
     save("attention", arrays)
 
 
+def sequences():
+    """Sparse updates of tables, packed sequences, the loss under lengths, the stack-augmented net."""
+    torch.manual_seed(21)
+    rng = np.random.default_rng(21)
+    f32 = lambda t: t.detach().numpy().astype(np.float32)
+    arrays = {}
+
+    tokens = rng.integers(0, 8, (6, 6)).astype(np.int32)  # row 8 is never read
+    tokens[2] = 5
+    weights = rng.normal(size=(6, 6, 4)).astype(np.float32)
+    initial = rng.normal(size=(9, 4)).astype(np.float32)
+    arrays.update({"sparse.tokens": tokens, "sparse.weights": weights, "sparse.initial": initial})
+    for rule, make in {"sgd": lambda p: torch.optim.SGD(p, 0.1), "adagrad": lambda p: torch.optim.Adagrad(p, 0.1),
+                       "adam": lambda p: torch.optim.SparseAdam(p, 0.05)}.items():
+        table = nn.Embedding(9, 4, sparse=True)
+        with torch.no_grad():
+            table.weight.copy_(torch.tensor(initial))
+        optimizer, path = make(list(table.parameters())), []
+        for t, w in zip(tokens, weights):
+            optimizer.zero_grad()
+            (torch.tanh(table(torch.tensor(t).long())) * torch.tensor(w)).sum().backward()
+            optimizer.step()
+            path.append(f32(table.weight).copy())
+        arrays[f"sparse.{rule}"] = np.stack(path)
+
+    x = torch.tensor(rng.normal(size=(5, 5, 2)))
+    packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([2, 5, 1, 5, 3]), enforce_sorted=False)
+    arrays["packed.x"], arrays["packed.data"] = f32(x), f32(packed.data)
+    arrays["packed.padded"] = f32(nn.utils.rnn.pad_packed_sequence(packed)[0])
+    arrays["packed.sizes"] = packed.batch_sizes.numpy().astype(np.int32)
+    arrays["packed.order"] = packed.sorted_indices.numpy().astype(np.int32)
+
+    lengths = [5, 2, 0, 3]
+    logits = torch.tensor(rng.normal(size=(5, 4, 3)), requires_grad=True)
+    labels = torch.tensor(rng.integers(0, 3, (5, 4)))
+    arrays["loss.logits"], arrays["loss.labels"] = f32(logits), labels.numpy().astype(np.int32)
+    arrays["loss.lengths"] = np.array(lengths, np.int32)
+    ignoring = labels.clone()
+    for sample, length in enumerate(lengths):
+        ignoring[length:, sample] = -100
+    for key, smoothing in (("loss.", 0.0), ("loss.smooth.", 0.2)):
+        def loss(reduction):
+            return F.cross_entropy(logits.reshape(-1, 3), ignoring.reshape(-1), reduction=reduction,
+                                   label_smoothing=smoothing)
+        arrays[key + "mean"], arrays[key + "sum"] = f32(loss("mean")), f32(loss("sum"))
+        arrays[key + "none"] = f32(loss("none").reshape(5, 4))
+        arrays[key + "gradient"] = f32(torch.autograd.grad(loss("mean"), logits)[0])
+
+    T, B, I, H, S, D = 6, 3, 3, 5, 2, 4
+    shapes = {"inputWeight": (I, H), "hiddenWeight": (H, H), "stackWeight": (S, H), "bias": (H,),
+              "actionWeight": (H, 3 * S), "actionBias": (3 * S,), "pushWeight": (H, S), "pushBias": (S,)}
+    p = {name: torch.tensor(rng.normal(size=shape), requires_grad=True) for name, shape in shapes.items()}
+    x = torch.tensor(rng.normal(size=(T, B, I)), requires_grad=True)
+    state = [torch.tensor(rng.normal(size=(B, H)), requires_grad=True),
+             torch.tensor(rng.normal(size=(B, S * D)), requires_grad=True)]
+    dy = torch.tensor(rng.normal(size=(T, B, H)))
+    h, stack, ys = state[0], state[1].reshape(B, S, D), []
+    for t in range(T):
+        h = torch.sigmoid(x[t] @ p["inputWeight"] + p["bias"] + h @ p["hiddenWeight"]
+                          + stack[:, :, 0] @ p["stackWeight"])
+        action = torch.softmax((h @ p["actionWeight"] + p["actionBias"]).reshape(B, 3, S), 1)
+        pushed = torch.sigmoid(h @ p["pushWeight"] + p["pushBias"])
+        new = []
+        for i in range(D):
+            from_above = pushed if i == 0 else stack[:, :, i - 1]
+            from_below = stack[:, :, i + 1] if i + 1 < D else torch.zeros(B, S, dtype=torch.float64)
+            new.append(action[:, 0] * from_above + action[:, 1] * from_below + action[:, 2] * stack[:, :, i])
+        stack = torch.stack(new, 2)
+        ys.append(h)
+    y = torch.stack(ys)
+    loss = (y * dy).sum() + (h * h).sum() + (stack * stack).sum()
+    found = torch.autograd.grad(loss, [x, *state, *p.values()])
+    arrays.update({"stack.x": f32(x), "stack.dy": f32(dy), "stack.y": f32(y), "stack.last0": f32(h),
+                   "stack.last1": f32(stack.reshape(B, S * D))})
+    for k in range(2):
+        arrays[f"stack.state{k}"] = f32(state[k])
+        arrays[f"stack.gradient.state{k}"] = f32(found[1 + k])
+    arrays["stack.gradient.x"] = f32(found[0])
+    for name, g in zip(p, found[3:]):
+        arrays[f"stack.initial.{name}"], arrays[f"stack.gradient.{name}"] = f32(p[name]), f32(g)
+    save("sequences", arrays)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.makedirs(folder, exist_ok=True)
-    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent, statistics,
-                 transposed, attention):
+    for make in (lenet5, batchnorm, optimizers, rules, schedules, curvature, resnet20, vgg16, recurrent, sequences,
+                 statistics, transposed, attention):
         if make.__name__ in sys.argv[1:] or not sys.argv[1:]:
             make()

@@ -69,6 +69,8 @@ static void copies(mt_context *cx, long rows, long width, long from_gap, long to
 static void scatters(mt_context *const *contexts, int contexts_count, long outer, long axis, long inner,
                      long count) {
   typedef void (*scatter)(mt_context *, const long *, const int *, const float *, float *);
+  typedef void (*placing)(mt_context *, const long *, const void *, const int *, void *);
+  typedef void (*placing_wide)(mt_context *, const long *, const void *, const long *, void *);
   typedef void (*scatter_i32)(mt_context *, const long *, const long *, const int *, int *);
   const long s[] = {outer, axis, inner, count}, size = outer * axis * inner;
   int *index = elements(count, sizeof(int));
@@ -78,11 +80,14 @@ static void scatters(mt_context *const *contexts, int contexts_count, long outer
   float *want = elements(size, 4), *got = elements(size, 4);
   int *numbers = elements(outer * count * inner, 4), *sums = elements(size, 4), *wanted = elements(size, 4);
   memcpy(want, start, (size_t)size * 4);
+  float *placed = elements(size, 4);
+  memcpy(placed, start, (size_t)size * 4);
   for (long i = 0; i < outer * count * inner; ++i) numbers[i] = (int)random_bits();
   for (long r = 0; r < outer * count; ++r) {
     for (long i = 0; i < inner; ++i) {
       const long to = (r / count * axis + clamped(index[r % count], axis)) * inner + i;
       want[to] += updates[r * inner + i];
+      placed[to] = updates[r * inner + i];
       wanted[to] = (int)((unsigned)wanted[to] + (unsigned)numbers[r * inner + i]);
     }
   }
@@ -93,7 +98,14 @@ static void scatters(mt_context *const *contexts, int contexts_count, long outer
     FUNCTION(scatter_i32, "mt_scatter_add_i64_i32", MT_BASELINE)(contexts[t], s, wide, numbers, sums);
     CHECK(memcmp(want, got, (size_t)size * 4) == 0, "scatter_add f32, inner %ld", inner);
     CHECK(memcmp(wanted, sums, (size_t)size * 4) == 0, "scatter_add i32, inner %ld", inner);
+    memcpy(got, start, (size_t)size * 4);
+    FUNCTION(placing, "mt_scatter_set_i32_4", MT_BASELINE)(contexts[t], s, updates, index, got);
+    CHECK(memcmp(placed, got, (size_t)size * 4) == 0, "scatter_set i32, inner %ld", inner);
+    memcpy(got, start, (size_t)size * 4);
+    FUNCTION(placing_wide, "mt_scatter_set_i64_4", MT_BASELINE)(contexts[t], s, updates, wide, got);
+    CHECK(memcmp(placed, got, (size_t)size * 4) == 0, "scatter_set i64, inner %ld", inner);
   }
+  free(placed);
   free(index), free(wide), free(updates), free(start), free(want), free(got), free(numbers), free(sums);
   free(wanted);
 }

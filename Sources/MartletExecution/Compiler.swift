@@ -60,7 +60,7 @@ package enum Compiler {
   /// Compiles a graph whose state parameters are bound to variables.
   package static func compile(
     _ traced: Graph, state: [(parameter: Int, variable: StateVariable)], written: Set<Int>,
-    bounds: [Value: Int] = [:], options: CompileOptions,
+    bounds: [Value: IndexBound] = [:], options: CompileOptions,
     report started: CompileReport = CompileReport()
   ) throws -> Program {
     var report = started
@@ -154,7 +154,8 @@ package enum Compiler {
         Program.Argument(
           name: parameter.name, type: graph.type(parameter.value),
           slot: lowered.parameterSlots[index],
-          bound: bounds[traced.parameters[index].value]))
+          bound: bounds[traced.parameters[index].value]?.count,
+          boundPlace: bounds[traced.parameters[index].value]?.place))
     }
     var results: [Program.Result] = []
     for output in graph.outputs {

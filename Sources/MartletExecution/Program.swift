@@ -57,6 +57,8 @@ public final class Program: Sendable {
     package var slot: Int
     /// Values must lie in 0 ..< bound (labels and indices that the caller passes).
     package var bound: Int?
+    /// The layer and line that read them as indices.
+    package var boundPlace: SourceLocation?
   }
   package struct Result: Sendable {
     package var name: String

@@ -374,8 +374,17 @@ public final class Session {
       throw RunError(
         .range,
         "input '\(argument.name)': \(value) at position \(index) is outside of 0 ..< \(bound)",
-        at: program.options.name, hint: "labels and indices count from 0")
+        at: reader(of: argument), hint: "labels and indices count from 0")
     }
+  }
+
+  /// The program, and the layer and line that read an argument as indices.
+  private func reader(of argument: Program.Argument) -> String {
+    let place = argument.boundPlace ?? .unknown
+    let parts = [
+      program.options.name, place.scope, place.file.isEmpty ? "" : "\(place.file):\(place.line)",
+    ]
+    return parts.filter { !$0.isEmpty }.joined(separator: "   ")
   }
 
   /// With `checks`: results and the state that was written hold finite numbers only.

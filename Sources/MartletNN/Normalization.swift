@@ -95,17 +95,33 @@ public struct PReLU: Layer {
 ///
 /// Indices that are inputs of the program are checked before each step. Gradient: each cotangent row
 /// is added to its vector.
+///
+/// With `sparse` a training step updates only the vectors that it has read, where the optimizer can
+/// (``Optimizer/updatesRows``: SGD, AdaGrad, Adam, AdamW) and the table is read by lookups alone,
+/// outside of loops: weights and optimizer state of the others are neither read nor written. SGD and
+/// AdaGrad give the bits of the dense update. Adam's moments of a vector rest while it is not read, as
+/// in `torch.optim.SparseAdam`, and weight decay pulls what is read.
 public struct Embedding: Layer {
   /// [count, size], N(0, 1) at first.
   public let table: Parameter
+  /// Whether a step updates the rows that it has read only.
+  public let isSparse: Bool
   /// A table of `count` vectors of `size` elements.
-  public init(_ count: Int, _ size: Int, initializer: Initializer = .normal()) {
+  public init(
+    _ count: Int, _ size: Int, sparse: Bool = false, initializer: Initializer = .normal()
+  ) {
     table = Parameter([count, size], initializer: initializer)
+    isSparse = sparse
   }
   /// The vectors at the indices.
   public func callAsFunction(_ indices: Tensor) -> Tensor {
-    indices.trace.scoped(scopeName(table, "Embedding")) {
-      gather(table.tensor(in: indices.trace), indices)
+    let trace = indices.trace
+    return trace.scoped(scopeName(table, "Embedding")) {
+      let rows = gather(table.tensor(in: trace), indices)
+      if isSparse, trace.isTraining, trace.parent == nil {
+        trace.lookups.append(TableLookup(table.variable, indices, rows))
+      }
+      return rows
     }
   }
 }

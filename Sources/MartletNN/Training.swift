@@ -8,9 +8,21 @@ import MartletPasses
 /// Gradients by parameter.
 public struct Gradients {
   private var tensors: [ObjectIdentifier: Tensor]
+  /// Of tables that are updated by rows; `tensors` has their sums.
+  private var rows: [ObjectIdentifier: RowGradient] = [:]
   init(_ pairs: [(Parameter, Tensor)]) {
     tensors = Dictionary(
       pairs.map { (ObjectIdentifier($0.0.variable), $0.1) }, uniquingKeysWith: { a, _ in a })
+  }
+  mutating func set(_ parameter: Parameter, _ gradient: Tensor) {
+    tensors[ObjectIdentifier(parameter.variable)] = gradient
+  }
+  mutating func set(_ parameter: Parameter, _ gradient: RowGradient) {
+    tensors[ObjectIdentifier(parameter.variable)] = gradient.sums
+    rows[ObjectIdentifier(parameter.variable)] = gradient
+  }
+  func rows(of parameter: Parameter) -> RowGradient? {
+    rows[ObjectIdentifier(parameter.variable)]
   }
   /// The gradient of a parameter; nil when the parameter is no part of the model.
   public subscript(parameter: Parameter) -> Tensor? {
@@ -28,17 +40,32 @@ public func valueAndGrad(
   valueAndGrad(loss, wrt: model.parameters.filter(\.isTrainable), file: file, line: line)
 }
 
-/// The same with respect to some parameters.
+/// The same with respect to some parameters; of tables for which `byRows` is true by rows, where the
+/// trace reads them by lookups alone.
 func valueAndGrad(
-  _ loss: Tensor, wrt parameters: [Parameter], file: StaticString = #fileID, line: UInt = #line
+  _ loss: Tensor, wrt parameters: [Parameter], byRows: (Parameter) -> Bool = { _ in false },
+  file: StaticString = #fileID, line: UInt = #line
 ) -> (Tensor, Gradients) {
   let start = nowMilliseconds()
   let trace = loss.trace
+  let looked = parameters.map { byRows($0) ? trace.lookupsAlone(of: $0) : nil }
   // With respect to the values that this trace began with.
-  let tensors = gradients(
-    of: loss, wrt: parameters.map { $0.tensor(in: trace) }, file: file, line: line)
+  let wrt = zip(parameters, looked).map { parameter, lookups in
+    lookups?.map(\.rows) ?? [parameter.tensor(in: trace)]
+  }
+  var tensors = gradients(of: loss, wrt: wrt.flatMap { $0 }, file: file, line: line)[...]
+  var result = Gradients([])
+  for (index, parameter) in parameters.enumerated() {
+    let own = Array(tensors.prefix(wrt[index].count))
+    tensors = tensors.dropFirst(wrt[index].count)
+    if let lookups = looked[index] {
+      result.set(parameter, trace.scoped("rows") { RowGradient(lookups, own) })
+    } else if let gradient = own.first {
+      result.set(parameter, gradient)
+    }
+  }
   trace.differentiateMilliseconds += nowMilliseconds() - start
-  return (loss, Gradients(Array(zip(parameters, tensors))))
+  return (loss, result)
 }
 
 /// The results of one training step.
@@ -269,7 +296,7 @@ public func compile<Model: Layer>(
       var (loss, auxiliary) = try body(Array(inputs.dropLast()))
       trace.notesLayers = false
       var told = statistics.contains(.activations) ? StepStatistics.activations(in: trace) : []
-      let (_, grads) = valueAndGrad(loss, wrt: trained)
+      let (_, grads) = valueAndGrad(loss, wrt: trained, byRows: update.updatesRows)
       if statistics.contains(.gradientNorms) {
         told += StepStatistics.norms(of: grads, trained)
       }

@@ -191,6 +191,8 @@ package struct Lowering {
             arguments.append(.buffer(b))
           }
         }
+        // Onto itself: the state that a scatter changes in place.
+        if call.copiesBase, reads == writes { continue }
         let work: Schedule.Work =
           call.foreign.map { .foreign($0.kernel, buffers: reads + writes, units: $0.units) }
           ?? .call(symbol: call.symbol, arguments, epilogue: nil, takesEpilogue: false)

@@ -64,6 +64,7 @@ extension Lowering {
 
   private mutating func canUpdateInPlace(_ target: Value, _ value: Value, _ group: Int) -> Bool {
     let info = plan.groups[group]
+    if info.kind == .call { return canChangeInPlace(target, value, info.members[0], group) }
     guard info.kind == .kernel || info.kind == .contraction, !plan.terminal.contains(value) else {
       return false
     }
@@ -88,6 +89,27 @@ extension Lowering {
       }
     }
     // No reader of the old value may depend on the group.
+    for reader in stateReaders[target] ?? [] where reader != group {
+      if dependences.isNeeded(group, by: reader) { return false }
+    }
+    return !leaving.contains(target)
+  }
+
+  /// Calls that begin with a copy of their base and then change parts of it (scatter) change the state
+  /// itself, where it is the base and nobody reads the old value later: the copy falls away.
+  private mutating func canChangeInPlace(
+    _ target: Value, _ value: Value, _ index: Int, _ group: Int
+  ) -> Bool {
+    let node = graph.nodes[index]
+    guard case .call(let makeCalls) = plan.views.lowerings[index], value == node.result,
+      let base = node.operands.first, case let source = plan.views[base, graph],
+      source.value == target, source.isIdentity,
+      node.operands.dropFirst().allSatisfy({ plan.views.source($0) != target })
+    else { return false }
+    let calls = makeCalls(node.operands.map { graph.type($0) }, node.results.map { graph.type($0) })
+    guard calls.first?.copiesBase == true,
+      calls.dropFirst().allSatisfy({ !$0.arguments.contains(.operand(0)) })
+    else { return false }
     for reader in stateReaders[target] ?? [] where reader != group {
       if dependences.isNeeded(group, by: reader) { return false }
     }

@@ -112,12 +112,11 @@ private struct Mismatched: Layer {
 @Test func labelOutOfRange() throws {
   let step = try smallStep(Small())
   let text = message { _ = try step(try smallInput(4), try NDArray([0 as Int32, 1, 7, 0])) }
-  #expect(
-    text == """
-      input 'labels': 7 at position 2 is outside of 0 ..< 2
-        in Small
-        hint: labels and indices count from 0
-      """)
+  let lines = text.split(separator: "\n")
+  #expect(lines.count == 3 && lines[0] == "input 'labels': 7 at position 2 is outside of 0 ..< 2")
+  // The program, and the line that reads the labels.
+  #expect(lines[1].hasPrefix("  in Small   ExecutionTests/"))
+  #expect(lines[2] == "  hint: labels and indices count from 0")
 }
 
 @Test func wrongBatchAtCall() throws {

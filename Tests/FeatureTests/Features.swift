@@ -94,6 +94,19 @@ let sections: [Section] = [
         "TransformerLanguageModel", by: "AttentionTests/decodesAsTheWhole",
         "AttentionTests/languageModelDecodes"),
       Feature(
+        "Packed sequences, stack-augmented net", "PackedSequence", "StackRNN",
+        by: "SequenceTests/packedMatchesPyTorch", "SequenceTests/packsAsPyTorchDoes",
+        "SequenceTests/stacksMatchPyTorch"),
+      Feature(
+        "Embeddings updated by rows: sparse SGD, AdaGrad, Adam", "Embedding", "updatesRows",
+        by: "SparseTests/rowsTakeTheBitsOfTheDenseUpdate", "SparseTests/followsPyTorch",
+        "SparseTests/costsNothingForOtherRows"),
+      Feature(
+        "How far gradients reach back; code as long for 1,000 steps as for 10", "gradientNorms",
+        by: "GradientHealthTests/simpleNetsForgetWhereLSTMsRemember",
+        "GradientHealthTests/codeIsAsLongForAThousandStepsAsForTen",
+        "GradientHealthTests/unrolledThousandStepsCompile"),
+      Feature(
         "Learned slope, embedding", "PReLU", "Embedding",
         by: "LayerTests/embeddingsMoveOnlyWhereTheyWereRead"),
       Feature(

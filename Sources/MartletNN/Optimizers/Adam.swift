@@ -27,6 +27,8 @@ public struct Adam: Optimizer {
   public var slots: [String] { ["first", "second"] }
   /// True.
   public var countsSteps: Bool { true }
+  /// True.
+  public var updatesRows: Bool { true }
   /// The rule above; the bias corrections are two scalars a step.
   public func update(
     _ parameter: Tensor, _ gradient: Tensor, learningRate: Tensor, _ state: inout OptimizerState
@@ -64,6 +66,8 @@ public struct AdamW: Optimizer {
   public var slots: [String] { adam.slots }
   /// True.
   public var countsSteps: Bool { true }
+  /// True.
+  public var updatesRows: Bool { true }
   /// The decay.
   public var policy: UpdatePolicy {
     var policy = UpdatePolicy()

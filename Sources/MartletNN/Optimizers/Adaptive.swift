@@ -21,6 +21,8 @@ public struct AdaGrad: Optimizer {
   }
   /// The sum of squares.
   public var slots: [String] { ["squares"] }
+  /// True.
+  public var updatesRows: Bool { true }
   /// The rule above.
   public func update(
     _ parameter: Tensor, _ gradient: Tensor, learningRate: Tensor, _ state: inout OptimizerState

@@ -9,6 +9,8 @@ public struct SGD: Optimizer {
   public var learningRate: Double
   /// SGD with this learning rate.
   public init(learningRate: Double = 0.01) { self.learningRate = learningRate }
+  /// True.
+  public var updatesRows: Bool { true }
   /// `W − η·g`
   public func update(
     _ parameter: Tensor, _ gradient: Tensor, learningRate: Tensor, _ state: inout OptimizerState

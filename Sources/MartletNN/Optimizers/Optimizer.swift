@@ -40,6 +40,9 @@ public protocol Optimizer: Sendable {
   var scalars: [(name: String, initial: Double)] { get }
   /// True when the rule uses `state.step`.
   var countsSteps: Bool { get }
+  /// True when the rule goes element by element, so that it may be applied to some rows of a table
+  /// and leave the others for later: see ``Embedding``.
+  var updatesRows: Bool { get }
   /// What is done around the rule.
   var policy: UpdatePolicy { get }
   /// The scalars of this update, from those of the last; once a step, before any `update`.
@@ -57,6 +60,8 @@ extension Optimizer {
   public var scalars: [(name: String, initial: Double)] { [] }
   /// False.
   public var countsSteps: Bool { false }
+  /// False.
+  public var updatesRows: Bool { false }
   /// Nothing.
   public var policy: UpdatePolicy { UpdatePolicy() }
   /// Leaves them as they are.

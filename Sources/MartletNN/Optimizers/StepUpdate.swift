@@ -86,6 +86,13 @@ struct StepUpdate {
       + (sums.isEmpty ? [] : [batches] + sums) + averaged.map(\.average)
   }
 
+  /// Whether a table may be updated by rows: the rule goes element by element, and nothing around
+  /// it looks at the whole table.
+  func updatesRows(_ parameter: Parameter) -> Bool {
+    optimizer.updatesRows && policy.accumulation <= 1 && parameter.type.computed == parameter.type
+      && !policy.maximumNorms.contains { $0.selection.contains(parameter.path, parameter.shape) }
+  }
+
   /// Adds the update to a trace. Gives the norm of the gradients, where the policy reports it.
   func trace(_ gradients: Gradients, learningRate: Tensor, in trace: Trace) -> Tensor? {
     var all = parameters.map { gradients[$0] ?? zerosLike($0.tensor(in: trace)) }
@@ -112,8 +119,8 @@ struct StepUpdate {
       }
       for (index, parameter) in parameters.enumerated() {
         update(
-          parameter, all[index], slots[index], remainders[index], step, shared, learningRate,
-          kept: kept, in: trace)
+          parameter, all[index], slots[index], gradients.rows(of: parameter), remainders[index],
+          step, shared, learningRate, kept: kept, in: trace)
       }
       for (parameter, average) in averaged {
         guard let decay = policy.averageDecay else { continue }
@@ -126,7 +133,7 @@ struct StepUpdate {
 
   private func update(
     _ parameter: Parameter, _ gradient: Tensor, _ variables: [StateVariable],
-    _ remainder: StateVariable?, _ step: Tensor, _ shared: [String: Tensor],
+    _ rows: RowGradient?, _ remainder: StateVariable?, _ step: Tensor, _ shared: [String: Tensor],
     _ learningRate: Tensor, kept: (Tensor, Tensor) -> Tensor, in trace: Trace
   ) {
     let dtype = parameter.type.computed.dtype
@@ -135,14 +142,21 @@ struct StepUpdate {
     if scale == 0 { return }
     var rate = learningRate.converted(to: dtype)
     if scale != 1 { rate = rate * scale }
-    let old = variables.map { trace.read($0) }
+    // Of a table that is updated by rows all that follows sees the rows.
+    func seen(_ array: Tensor) -> Tensor { rows?.taken(from: array) ?? array }
+    func whole(_ updated: Tensor, _ array: Tensor) -> Tensor {
+      rows?.replaced(in: array, by: updated) ?? kept(updated, array)
+    }
+    let gradient = rows?.gradient(gradient) ?? gradient
+    let arrays = variables.map { trace.read($0) }
+    let old = arrays.map(seen)
     var state = OptimizerState(
       slots: Dictionary(zip(optimizer.slots, old), uniquingKeysWith: { a, _ in a }),
       scalars: shared.mapValues { $0.converted(to: dtype) }, step: step.converted(to: dtype))
     let stored = parameter.tensor(in: trace)
     let rest = remainder.map { trace.read($0) }
     // Exact: a float32 number less its rounding to halves is one, and so is their sum.
-    let weight = rest.map { stored + $0 } ?? stored
+    let weight = rest.map { stored + $0 } ?? seen(stored)
     let updated = policy.projected(
       optimizer.update(
         policy.decayed(weight, rate, path), policy.penalised(gradient, weight, path),
@@ -152,11 +166,11 @@ struct StepUpdate {
       parameter.assign(kept(rounded, stored))
       trace.assign(remainder, kept(updated - rounded, rest))
     } else {
-      parameter.assign(kept(updated, weight))
+      parameter.assign(whole(updated, stored))
     }
     for (index, name) in optimizer.slots.enumerated() {
       if let value = state.slots[name] {
-        trace.assign(variables[index], kept(value, old[index]))
+        trace.assign(variables[index], whole(value, arrays[index]))
       }
     }
   }

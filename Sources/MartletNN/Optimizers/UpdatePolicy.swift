@@ -85,6 +85,8 @@ public struct ModifiedOptimizer<Base: Optimizer>: Optimizer {
   /// The rule's.
   public var countsSteps: Bool { base.countsSteps }
   /// The rule's.
+  public var updatesRows: Bool { base.updatesRows }
+  /// The rule's.
   public func advance(_ scalars: inout [String: Tensor], step: Tensor) {
     base.advance(&scalars, step: step)
   }

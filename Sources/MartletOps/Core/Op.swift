@@ -116,6 +116,13 @@ package struct RuntimeCall: Hashable, Sendable {
   package var foreign: Foreign?
   /// Multiply-adds × 2, for the reports.
   package var flops = 0
+  /// Whether the call copies the whole of operand 0 to result 0.
+  package var copiesBase: Bool {
+    guard symbol == "mt_copy_rows", arguments.count == 3, case .table(let s) = arguments[0] else {
+      return false
+    }
+    return arguments[1...] == [.operand(0), .result(0)] && s.count == 5 && s[0] == 1 && s[4] == 0
+  }
   package init(_ symbol: String, _ arguments: [Argument]) {
     self.symbol = symbol
     self.arguments = arguments

@@ -32,7 +32,7 @@ package enum Registry {
     Attention.self, AttentionGradient.self,
     // Window, Indexing
     MaxWindow.self, WindowScatter.self, WindowGather.self, SumWindow.self, SumWindowTranspose.self,
-    Gather.self, ScatterAdd.self, TakeAlong.self, AddAlong.self,
+    Gather.self, ScatterAdd.self, ScatterSet.self, TakeAlong.self, AddAlong.self,
     // Random
     RandomBits.self, RandomUniform.self, RandomNormal.self,
     // Control flow

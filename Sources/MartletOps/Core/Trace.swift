@@ -9,6 +9,25 @@ package protocol StateCell: AnyObject, Sendable {
   var path: String { get }
 }
 
+/// Elements of an argument lie in 0 ..< count, says who reads them.
+package struct IndexBound: Sendable {
+  package let count: Int
+  package let place: SourceLocation
+}
+
+/// Rows of a table that a trace reads: `rows = gather(table, indices)`.
+package struct TableLookup {
+  package let cell: any StateCell
+  package let indices: Tensor
+  package let rows: Tensor
+
+  package init(_ cell: any StateCell, _ indices: Tensor, _ rows: Tensor) {
+    self.cell = cell
+    self.indices = indices
+    self.rows = rows
+  }
+}
+
 /// Records operations into a graph. Building never fails on the spot: a refused operation is noted
 /// as a diagnostic, gives a poisoned tensor, and `finish` throws the first diagnostic.
 ///
@@ -44,7 +63,9 @@ package final class Trace: @unchecked Sendable {
   private var ownCallSite: SourceLocation?
   /// How many values an integer argument may name (`0..<count`): the caller's data is checked
   /// against it before each step.
-  package private(set) var indexBounds: [Value: Int] = [:]
+  package private(set) var indexBounds: [Value: IndexBound] = [:]
+  /// Lookups in tables whose gradients are kept by rows, in the order of the trace.
+  package var lookups: [TableLookup] = []
   /// State cells in order of first use, with their parameter index in the graph.
   package private(set) var cells: [(cell: any StateCell, parameter: Int)] = []
   private var cellIndex: [ObjectIdentifier: Int] = [:]
@@ -139,14 +160,16 @@ package final class Trace: @unchecked Sendable {
   }
 
   /// Notes that the elements of an argument are indices below `count`. False if `x` is no argument.
-  package func bound(_ x: Tensor, below count: Int) -> Bool {
+  package func bound(_ x: Tensor, below count: Int, at place: SourceLocation? = nil) -> Bool {
+    let place = place ?? self.place
     if let parent, let value = x.value, let origin = origins[value] {
-      return parent.bound(origin, below: count)
+      return parent.bound(origin, below: count, at: place)
     }
     guard x.trace === self, let value = x.value, graph.definition(value) == nil,
       graph.parameters.contains(where: { $0.value == value && $0.role == .argument })
     else { return false }
-    indexBounds[value] = min(count, indexBounds[value] ?? count)
+    if let known = indexBounds[value], known.count <= count { return true }
+    indexBounds[value] = IndexBound(count: count, place: place)
     return true
   }
 
@@ -337,6 +360,7 @@ package final class Trace: @unchecked Sendable {
     assignments = [:]
     widened = [:]
     taps = []
+    lookups = []
     layerResults = []
     key = nil
     captures = []

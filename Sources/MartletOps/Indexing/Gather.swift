@@ -125,6 +125,9 @@ public func gather(
   _ x: Tensor, _ indices: Tensor, axis: Int = 0, file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
   let axis = axis < 0 ? axis + x.rank : axis
-  if (0..<x.rank).contains(axis) { _ = x.trace.bound(indices, below: x.shape[axis]) }
-  return record(Gather(axis: axis), x, indices, at: here(x, file, line))
+  let place = here(x, file, line)
+  if (0..<x.rank).contains(axis) {
+    _ = x.trace.bound(indices, below: x.shape[axis], at: place)
+  }
+  return record(Gather(axis: axis), x, indices, at: place)
 }
