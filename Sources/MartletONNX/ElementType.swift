@@ -7,33 +7,61 @@ import MartletIR
 /// Types that Martlet has no dtype for are carried by one that holds all of their values: eight-bit
 /// floats by `float32`, four-bit and two-bit integers by eight-bit ones.
 public enum ElementType: Int, CaseIterable, Hashable, Sendable {
+  /// IEEE 754, 32 bits.
   case float = 1
+  /// 8 bits without sign.
   case uint8 = 2
+  /// 8 bits with sign.
   case int8 = 3
+  /// 16 bits without sign.
   case uint16 = 4
+  /// 16 bits with sign.
   case int16 = 5
+  /// 32 bits with sign.
   case int32 = 6
+  /// 64 bits with sign.
   case int64 = 7
+  /// Text in UTF-8.
   case string = 8
+  /// False or true, a byte.
   case bool = 9
+  /// IEEE 754, 16 bits.
   case float16 = 10
+  /// IEEE 754, 64 bits.
   case double = 11
+  /// 32 bits without sign.
   case uint32 = 12
+  /// 64 bits without sign.
   case uint64 = 13
+  /// Two 32-bit floats.
   case complex64 = 14
+  /// Two 64-bit floats.
   case complex128 = 15
+  /// The upper 16 bits of a 32-bit float.
   case bfloat16 = 16
+  /// Sign, 4 bits of exponent, 3 of mantissa; NaN, no infinities.
   case float8e4m3fn = 17
+  /// The same without negative zero, with another bias.
   case float8e4m3fnuz = 18
+  /// Sign, 5 bits of exponent, 2 of mantissa; NaN and infinities.
   case float8e5m2 = 19
+  /// Sign, 5 and 2 bits; neither infinities nor negative zero.
   case float8e5m2fnuz = 20
+  /// 4 bits without sign, two to a byte.
   case uint4 = 21
+  /// 4 bits with sign, two to a byte.
   case int4 = 22
+  /// Sign, 2 bits of exponent, 1 of mantissa; two to a byte.
   case float4e2m1 = 23
+  /// A power of two: 8 bits of exponent.
   case float8e8m0 = 24
+  /// 2 bits without sign, four to a byte.
   case uint2 = 25
+  /// 2 bits with sign, four to a byte.
   case int2 = 26
+  /// Sign, 2 bits of exponent, 3 of mantissa.
   case float6e2m3 = 27
+  /// Sign, 3 bits of exponent, 2 of mantissa.
   case float6e3m2 = 28
 
   /// The dtype that holds values of this type; nil for strings and complex numbers.
