@@ -105,10 +105,25 @@ MTM_VECTORS(u8, unsigned char, signed char)
     __builtin_memcpy(&v, x, (unsigned long)(count) * sizeof(T));                        \
   }
 
+/* Code that is to be small reduces element by element, in the same order. */
+#if defined(__OPTIMIZE_SIZE__)
+enum { MTM_SMALL = 1 };
+#else
+enum { MTM_SMALL = 0 };
+#endif
+
 /* A short row needs only as many lanes as it has elements: the others would add the identity. The last step of a sum
  * makes +0 of a sum of -0, which is what accumulators that start at 0 give. */
 #define MTM_ROW_REDUCTION(t, T, op, STEP, OP, IDENTITY, FINISH)                         \
   MTM_FUNCTION T mtm_block_##op##_##t(const T *x, long n, long readable) {              \
+    if (MTM_SMALL) {                                                                    \
+      T lane[MTM_LANES];                                                                \
+      for (int k = 0; k < MTM_LANES; ++k) lane[k] = IDENTITY;                           \
+      for (long i = 0; i < n; ++i) lane[i % MTM_LANES] = (T)OP(lane[i % MTM_LANES], x[i]); \
+      for (int half = MTM_LANES / 2; half > 0; half /= 2)                               \
+        for (int k = 0; k < half; ++k) lane[k] = (T)OP(lane[k], lane[k + half]);        \
+      return (T)(lane[0] FINISH);                                                       \
+    }                                                                                   \
     if (n <= 16) {                                                                      \
       MTM_LOAD_SOME(t, T, v16, 16, x, n, readable, IDENTITY)                            \
       MTM_FOLD_16(t, STEP, v)                                                           \

@@ -101,7 +101,10 @@ public struct ONNXLayer: Layer {
 
 extension ONNXLayer: CustomReflectable {
   /// The parameters alone: whoever looks for them must not walk through the file's messages.
-  public var customMirror: Mirror { Mirror(self, children: ["weights": weights]) }
+  public var customMirror: Mirror {
+    let children = zip(names, weights).map { (label: Optional(identifier($0)), value: $1 as Any) }
+    return Mirror(self, children: children, displayStyle: .struct)
+  }
 }
 
 extension ONNXModel {

@@ -281,7 +281,7 @@ let sections: [Section] = [
         by: "ImportTests/missingOperatorsAreNamedAtOnce"),
       Feature(
         "An imported model as a layer that trains", "ONNXLayer",
-        by: "LayerTests/importedModelsTrain"),
+        by: "ONNXLayerTests/importedModelsTrain"),
     ]),
   Section(
     title: "The tool",
