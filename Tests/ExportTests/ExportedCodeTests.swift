@@ -127,10 +127,10 @@ private func messages(_ folder: Folder) -> String {
     for _ in 0..<3 {
       expected += try step.run(inputs, learningRate: 0.01).loss.withUnsafeBytes { Array($0) }
     }
-    // A workspace that is too small for NEON's kernels would take the slow way: then this fails.
+    // The workspace is measured on this machine; where NEON's kernels need more, they take a way
+    // that needs none.
     let got = try exported.run(
-      "aarch64-linux-gnu-gcc", "-O0 -static -DMARTLET_NEEDS_WORKSPACE", steps: 3,
-      prefix: "qemu-aarch64")
+      "aarch64-linux-gnu-gcc", "-O0 -static", steps: 3, prefix: "qemu-aarch64")
     #expect(difference(got, expected) <= 1e-5)
   }
 
