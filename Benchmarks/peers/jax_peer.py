@@ -147,6 +147,27 @@ def lstm(w, draw):
     return p, apply, draw.integers(v, *shape), draw.integers(v, shape[0] * shape[1])
 
 
+def gru(w, draw):
+    h, v = w["hidden"], w["vocabulary"]
+    p = dict(embedding=draw.normal(v, h), input=draw.normal(h, 3 * h, deviation=0.06),
+             hidden=draw.normal(h, 3 * h, deviation=0.06), bias=jnp.zeros(3 * h),
+             hidden_bias=jnp.zeros(3 * h), out=draw.dense(h, v))
+
+    def apply(p, tokens):
+        gates = (p["embedding"][tokens] @ p["input"] + p["bias"]).swapaxes(0, 1)
+
+        def cell(hidden, gate):
+            ri, zi, ni = jnp.split(gate, 3, -1)
+            rh, zh, nh = jnp.split(hidden @ p["hidden"] + p["hidden_bias"], 3, -1)
+            r, z = nn.sigmoid(ri + rh), nn.sigmoid(zi + zh)
+            hidden = (1 - z) * jnp.tanh(ni + r * nh) + z * hidden
+            return hidden, hidden
+        _, states = lax.scan(cell, jnp.zeros((tokens.shape[0], h)), gates)
+        return affine(states.swapaxes(0, 1), p["out"]).reshape(-1, v)
+    shape = (w["batch"], w["steps"])
+    return p, apply, draw.integers(v, *shape), draw.integers(v, shape[0] * shape[1])
+
+
 def transformer(w, draw):
     width, heads, tokens, v = w["width"], w["heads"], w["tokens"], w["vocabulary"]
     p = dict(embedding=draw.normal(v, width), position=draw.normal(tokens, width, deviation=0.02),
@@ -174,7 +195,7 @@ def transformer(w, draw):
     return p, apply, draw.integers(v, *shape), draw.integers(v, shape[0] * tokens)
 
 
-MODELS = dict(mlp=mlp, lenet5=lenet5, resnet20=resnet20, vgg16=vgg16, lstm=lstm,
+MODELS = dict(mlp=mlp, lenet5=lenet5, resnet20=resnet20, vgg16=vgg16, lstm=lstm, gru=gru,
               transformer=transformer)
 FUNCTIONS = {
     "chain": lambda a, b, c: nn.sigmoid(a * b + c) * a + nn.relu(c) * 0.5,

@@ -59,15 +59,15 @@ def vgg16():
         nn.ReLU(), nn.Linear(4096, 1000))
 
 
-class LanguageLSTM(nn.Module):
-    def __init__(self, vocabulary, hidden):
+class LanguageRNN(nn.Module):
+    def __init__(self, cells, vocabulary, hidden):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, hidden)
-        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.cells = cells(hidden, hidden, batch_first=True)
         self.output = nn.Linear(hidden, vocabulary)
 
     def forward(self, tokens):
-        states, _ = self.lstm(self.embedding(tokens))
+        states, _ = self.cells(self.embedding(tokens))
         return self.output(states).flatten(0, 1)
 
 
@@ -119,9 +119,10 @@ def sample(w, draw):
             return resnet20(), images(3, 32, 32), integers(10, batch)
         case "vgg16":
             return vgg16(), images(3, 224, 224), None
-        case "lstm":
+        case "lstm" | "gru":
             v, t = w["vocabulary"], w["steps"]
-            return LanguageLSTM(v, w["hidden"]), integers(v, batch, t), integers(v, batch * t)
+            cells = nn.LSTM if w["model"] == "lstm" else nn.GRU
+            return LanguageRNN(cells, v, w["hidden"]), integers(v, batch, t), integers(v, batch * t)
         case "transformer":
             v, t = w["vocabulary"], w["tokens"]
             model = Transformer(v, t, w["width"], w["heads"], w["layers"])

@@ -12,6 +12,7 @@ WORKLOADS = {
     "lenet5": dict(model="lenet5", batch=64, optimizer="momentum"),
     "resnet20": dict(model="resnet20", batch=32, optimizer="momentum"),
     "lstm": dict(model="lstm", steps=64, batch=32, hidden=256, vocabulary=65, optimizer="adam"),
+    "gru": dict(model="gru", steps=64, batch=32, hidden=256, vocabulary=65, optimizer="adam"),
     "transformer": dict(model="transformer", tokens=128, batch=8, width=256, heads=4, layers=4,
                         vocabulary=512, optimizer="adam"),
     "attention2k": dict(gradient="attention", shapes=((1, 8, 2048, 64),) * 4),
