@@ -59,6 +59,7 @@ import Testing
     #expect(try table("1,2\n3,4\n").columnNames == ["column 1", "column 2"])
     #expect(try table(",b\nx,y\n").columnNames == ["column 1", "b"])
     #expect(try table("x\n1\n2\n").numbers("x") == [1, 2])
+    #expect(try table("petal width (cm)\n1\n 2 \n").numbers("petal width (cm)") == [1, 2])
     #expect(try table("a b,c d\n1,2\n").columnNames == ["a b", "c d"])
     let named = try table("1,2\n", CSVOptions(columnNames: ["p", "q"]))
     #expect(try named.numbers("q") == [2])

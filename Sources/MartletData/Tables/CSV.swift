@@ -241,7 +241,18 @@ private struct CSVText {
     ]
     // Blanks stand within fields too: they count only where nothing else divides the first row.
     let seen = marks.filter { row.contains($0.1) }.map(\.0)
-    guard !seen.isEmpty else { return row.contains(0x20) ? .blanks : .comma }
+    guard !seen.isEmpty else {
+      guard row.contains(0x20) else { return .comma }
+      // The name of a single column may hold blanks: then no row below is divided by them.
+      let below = text[row.endIndex...].prefix(4096).split { $0 == 0x0a || $0 == 0x0d }
+      let isDivided = below.contains { line in
+        guard let first = line.firstIndex(where: { $0 != 0x20 }),
+          let last = line.lastIndex(where: { $0 != 0x20 })
+        else { return false }
+        return line[first...last].contains(0x20)
+      }
+      return isDivided || below.isEmpty ? .blanks : .comma
+    }
     var best = (separator: seen[0], columns: 1)
     for candidate in seen where seen.count > 1 {
       var sample = CSVText(candidate, "")
