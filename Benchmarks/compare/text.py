@@ -22,14 +22,21 @@ TEXT = os.path.join(HERE, "..", "..", "Sources", "CMartletClassics", "data", "ha
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--tool")
-parser.add_argument("--cell", default="lstm", choices=["lstm", "gru", "rnn"])
+parser.add_argument("--cell", default="lstm", choices=["lstm", "gru", "rnn", "transformer"])
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--epochs", type=int, default=24)
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--first", type=int, default=0, help="the first seed")
 args = parser.parse_args()
+IS_TRANSFORMER = args.cell == "transformer"
+if args.epochs is None:
+    args.epochs = 40 if IS_TRANSFORMER else 24
 
-EMBEDDING, HIDDEN, LAYERS, DROPOUT = 64, 256, 1, 0.3
-BATCH, LENGTH, RATE, CLIP, HELD_OUT = 16, 64, 4e-3, 1.0, 0.1
+# As CharacterRecipe(cell).
+EMBEDDING, HIDDEN, LAYERS, HEADS, DROPOUT = (128, 128, 3, 4, 0.2) if IS_TRANSFORMER else (64, 256, 1, 4, 0.3)
+BATCH, LENGTH, CLIP, HELD_OUT = 16, 128 if IS_TRANSFORMER else 64, 1.0, 0.1
+RATE = {"lstm": 4e-3, "gru": 3e-3, "rnn": 2e-3, "transformer": 2e-3}[args.cell]
+WARM_UP = 100 if IS_TRANSFORMER else 20
 
 
 class Model(nn.Module):
@@ -46,7 +53,44 @@ class Model(nn.Module):
         return self.output(self.dropout(y)), state
 
 
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.second = nn.LayerNorm(HIDDEN), nn.LayerNorm(HIDDEN)
+        self.projection, self.output = nn.Linear(HIDDEN, 3 * HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+        self.expand, self.contract = nn.Linear(HIDDEN, 4 * HIDDEN), nn.Linear(4 * HIDDEN, HIDDEN)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x):
+        b, t, w = x.shape
+        q, k, v = self.projection(self.norm(x)).view(b, t, 3, HEADS, w // HEADS).permute(2, 0, 3, 1, 4)
+        y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.dropout(self.output(y.transpose(1, 2).reshape(b, t, w)))
+        hidden = self.dropout(nn.functional.gelu(self.expand(self.second(x))))
+        return x + self.dropout(self.contract(hidden))
+
+
+class Transformer(nn.Module):
+    """Causal blocks with norms in front, learned positions, GELU; no dropout of the attention's weights."""
+
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.embedding, self.positions = nn.Embedding(vocabulary, HIDDEN), nn.Embedding(LENGTH, HIDDEN)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.positions.weight, std=0.02)
+        self.blocks = nn.Sequential(*[Block() for _ in range(LAYERS)])
+        self.norm, self.output = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, vocabulary)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, tokens, state=None):
+        rows = tokens.T
+        x = self.dropout(self.embedding(rows) + self.positions.weight[: rows.shape[1]])
+        return self.output(self.norm(self.blocks(x))).transpose(0, 1), None
+
+
 def detached(state):
+    if state is None:
+        return None
     return tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
 
 
@@ -60,19 +104,22 @@ def train(seed):
     stream = (len(training) - 1) // BATCH
     steps = stream // LENGTH
     starts = torch.arange(BATCH) * stream
-    model = Model(len(characters))
+    model = (Transformer if IS_TRANSFORMER else Model)(len(characters))
     adam = torch.optim.Adam(model.parameters(), lr=RATE)
     total = steps * args.epochs
 
     def factor(t):
         cosine = lambda u: 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1, u / total)))
-        return (0.1 + 0.9 * t / 20) * cosine(0) if t < 20 else cosine(t - 20)
+        return (0.1 + 0.9 * t / WARM_UP) * cosine(0) if t < WARM_UP else cosine(t - WARM_UP)
 
     begin, number = time.time(), 0
     for _ in range(args.epochs):
         state = None
         for i in range(steps):
-            places = torch.arange(i * LENGTH, (i + 1) * LENGTH)[:, None] + starts
+            if IS_TRANSFORMER:
+                places = torch.arange(LENGTH)[:, None] + torch.randint(len(training) - LENGTH, (BATCH,))
+            else:
+                places = torch.arange(i * LENGTH, (i + 1) * LENGTH)[:, None] + starts
             logits, state = model(training[places], state)
             state = detached(state)
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), training[places + 1].flatten())
@@ -86,9 +133,27 @@ def train(seed):
     seconds = time.time() - begin
     model.eval()
     with torch.no_grad():
+        if IS_TRANSFORMER:
+            return windowed(model, held_out), seconds
         logits, _ = model(held_out[:-1, None])
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), held_out[1:]).item()
     return loss / math.log(2), seconds
+
+
+def windowed(model, text):
+    """Windows that overlap by half: a character counts where at least half a window is before it."""
+    count = len(text) - 1
+    starts = list(range(0, count - LENGTH + 1, LENGTH // 2))
+    if starts[-1] + LENGTH < count:
+        starts.append(count - LENGTH)
+    places = torch.arange(LENGTH)[:, None] + torch.tensor(starts)
+    logits, _ = model(text[places])
+    losses = nn.functional.cross_entropy(logits.flatten(0, 1), text[places + 1].flatten(), reduction="none")
+    losses, total, counted = losses.view(LENGTH, -1), 0.0, 0
+    for row, start in enumerate(starts):
+        total += losses[max(0, counted - start):, row].sum().item()
+        counted = start + LENGTH
+    return total / count / math.log(2)
 
 
 def martlet(seed):
@@ -103,7 +168,7 @@ def martlet(seed):
 
 torch.set_num_threads(args.threads)
 rows = []
-for seed in range(args.seeds):
+for seed in range(args.first, args.first + args.seeds):
     row = [train(seed)] + ([martlet(seed)] if args.tool else [])
     rows.append(row)
     for name, (bits, seconds) in zip(["PyTorch", "Martlet"], row):

@@ -1,6 +1,19 @@
 /* Attention, forward and backward, against plain loops in double precision; NaN where nobody may look. */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1
+#endif
 #include "../martlet_attention.h"
 #include "support.h"
+
+#include <stdatomic.h>
+
+/* The allocator of workspaces, which can be told to refuse. */
+static atomic_int refusals;
+void *aligned_alloc(size_t alignment, size_t size) {
+  void *memory = NULL;
+  if (atomic_load(&refusals) > 0 && atomic_fetch_sub(&refusals, 1) > 0) return NULL;
+  return posix_memalign(&memory, alignment, size) == 0 ? memory : NULL;
+}
 
 typedef struct {
   const char *name;
@@ -36,6 +49,10 @@ int main(void) {
       {"bytes, causal, lengths", 2, 2, 2, 66, 140, 24, 1, 1, 1, 2},
       {"added", 2, 2, 2, 66, 140, 24, 0, 2, 0, 3},
       {"one query", 2, 4, 4, 1, 257, 64, 0, 0, 1, 1},
+      {"few queries, causal to the end", 2, 4, 2, 3, 300, 40, 2, 0, 1, 1},
+      {"few queries, bytes", 1, 2, 2, 4, 260, 17, 0, 1, 0, 1},
+      {"few queries, added", 1, 2, 2, 2, 70, 16, 1, 2, 0, 1},
+      {"few wide queries", 1, 1, 1, 2, 40, 520, 0, 0, 0, 1},
       {"no key", 1, 2, 2, 3, 0, 4, 0, 0, 0, 1},
   };
   mt_context *one = mt_context_create(1, 0), *two = mt_context_create(3, 0);

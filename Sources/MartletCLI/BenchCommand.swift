@@ -48,6 +48,8 @@ struct BenchCommand: ParsableCommand {
       "Write the kernels of ten steps, thread by thread, for ui.perfetto.dev; one workload.",
       valueName: "file"))
   var trace: String?
+  @Flag(help: "What compilation costs as graphs grow, and as loops get longer.")
+  var compile = false
   @Flag(help: "One JSON object a line instead of the table.")
   var json = false
   @Flag(help: .hidden)
@@ -73,6 +75,9 @@ struct BenchCommand: ParsableCommand {
     }
     if serve, workloads.count != 1 {
       throw ValidationError("--serve takes one workload")
+    }
+    if compile, !workloads.isEmpty || micro || counts {
+      throw ValidationError("--compile has graphs of its own")
     }
     if trace != nil, workloads.count != 1 || micro || counts {
       throw ValidationError("--trace takes one workload")
@@ -114,6 +119,7 @@ struct BenchCommand: ParsableCommand {
       try options.disable(disable.split(separator: ",").map(String.init), source: "--disable")
     }
     options.profiles = trace != nil
+    if compile { return try CompileMeasurement.run(options, json: json) }
     if micro {
       let families = workloads.filter(MicroOperation.families.contains)
       let chains = workloads.filter { !families.contains($0) }

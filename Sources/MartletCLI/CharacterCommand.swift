@@ -8,18 +8,22 @@ import MartletPrograms
 enum CharacterProgram {
   static func train(_ given: ProgramOptions) throws {
     try ModelDirectory.check(given.output)
-    var recipe = CharacterRecipe()
-    if let cell = given.cell { recipe.cell = cell }
-    recipe = try given.applied(to: recipe)
+    let recipe = try given.applied(to: CharacterRecipe(given.cell ?? .lstm))
     let name = given.data ?? "hamlet"
     let corpus = name == "hamlet" ? try TextCorpus.hamlet() : try TextCorpus(contentsOf: name)
     let training = try CharacterTraining(corpus, recipe, options: given.compile)
     printHead(training, corpus, given)
+    if let resume = given.resume {
+      try training.resume(from: resume)
+      Output.line("resumed  \(resume), after \(grouped(training.stepsDone)) steps")
+    }
 
     let progress = ProgramProgress()
     Interruption.watch()
     let start = nowMilliseconds()
-    let isDone = try training.run(isInterrupted: { Interruption.wasRequested }) {
+    let isDone = try training.run(
+      checkpoints: given.checkpoints, isInterrupted: { Interruption.wasRequested }
+    ) {
       progress.show($0, epochs: recipe.epochs)
     }
     progress.clear()
@@ -31,7 +35,9 @@ enum CharacterProgram {
       training.model, training.architecture, corpus.vocabulary, notes: notes)
     try saved.write(to: given.output)
     guard let bits else {
-      Output.line("interrupted; the model is in \(given.output)")
+      Output.line(
+        "interrupted after \(grouped(training.stepsDone)) steps; the model is in \(given.output)"
+          + (given.checkpoints.map { ", the checkpoint in \($0.directory)" } ?? ""))
       throw ExitCode(130)
     }
     let sampler = try TokenSampler(temperature: 0.8, seed: given.seed)
@@ -53,15 +59,18 @@ enum CharacterProgram {
   ) {
     let recipe = training.recipe
     let parameters = training.model.parameters.reduce(0) { $0 + $1.type.count }
+    let isTransformer = recipe.cell == .transformer
     Output.line(
-      "model    char-lm: embedding \(recipe.embedding), \(recipe.layers) × \(recipe.cell.rawValue) "
-        + "of \(recipe.hidden), \(corpus.vocabulary.count) characters; "
-        + "\(grouped(parameters)) parameters")
+      "model    char-lm: "
+        + (isTransformer
+          ? "transformer, \(recipe.layers) blocks of \(recipe.hidden) with \(recipe.heads) heads"
+          : "embedding \(recipe.embedding), \(recipe.layers) × \(recipe.cell.rawValue) of \(recipe.hidden)")
+        + ", \(corpus.vocabulary.count) characters; \(grouped(parameters)) parameters")
     Output.line(
       "data     \(corpus.name): \(grouped(training.training.count)) characters to train on, "
         + "\(grouped(training.heldOut.count)) held out (the end of the text)")
     Output.line(
-      "recipe   adam, learning rate \(recipe.learningRate) (cosine), \(recipe.batch) streams of "
+      "recipe   adam, learning rate \(recipe.learningRate) (cosine), \(recipe.batch) \(isTransformer ? "windows" : "streams") of "
         + "\(recipe.length) characters a step, dropout \(recipe.dropout), gradients clipped to "
         + "\(recipe.clipping), \(recipe.epochs) epochs, seed \(given.seed), "
         + "\(given.compile.threads) threads")
@@ -126,6 +135,8 @@ struct SampleCommand: ParsableCommand {
   var lengthNormalization = 0.0
   @Flag(help: "With --beam: a continuation ends at the end of its line.")
   var line = false
+  @Flag(help: "Tell on standard error how many characters a second were drawn.")
+  var time = false
 
   func validate() throws {
     guard (1...1_000_000).contains(length) else {
@@ -141,6 +152,7 @@ struct SampleCommand: ParsableCommand {
     if let beam, !(1...1024).contains(beam) {
       throw ValidationError("--beam \(beam): expected 1 to 1024")
     }
+    if time, beam != nil { throw ValidationError("--time is for draws, not for --beam") }
     if beam == nil, line || lengthNormalization != 0 {
       throw ValidationError("--line and --length-normalization go with --beam")
     }
@@ -160,11 +172,19 @@ struct SampleCommand: ParsableCommand {
         temperature: temperature, topK: topK, topP: topP, seed: seed)
       // Nothing of a prompt that is refused.
       var begun = prompt
+      // From the first character on: what is behind it compiles, and reads the prompt.
+      var (first, last) = (0.0, 0.0)
       try generator.sample(prompt, length: length, with: sampler) {
+        last = nowMilliseconds()
+        if first == 0 { first = last }
         Output.write(begun + $0, to: 1)
         begun = ""
       }
       Output.line()
+      if time, last > first {
+        let rate = Double(length - 1) * 1e3 / (last - first)
+        Output.write("\(grouped(Int(rate))) characters/s\n", to: 2)
+      }
       return
     }
     let end = line ? saved.vocabulary.index(of: "\n").map { Int32($0) } : nil

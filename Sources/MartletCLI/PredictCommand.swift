@@ -15,12 +15,13 @@ struct PredictCommand: ParsableCommand {
       on. A drawing with a light background is inverted for models of light digits; other pictures \
       are scaled and cut to the model's size, as those were that it was trained on. A model of a \
       table takes a CSV file with its columns, and prints a line of CSV for each row. To a model of \
-      `martlet train sentiment` give a text in place of a file.
+      `martlet train sentiment` give a text in place of a file; to one of `martlet train forecast` a \
+      series: airline, sunspots, or a CSV file whose last column has its values.
       """)
 
   @Argument(help: ArgumentHelp("A model directory.", valueName: "modeldir"))
   var model: String
-  @Argument(help: ArgumentHelp("A PNG, JPEG or CSV file, or a text.", valueName: "file"))
+  @Argument(help: ArgumentHelp("A PNG, JPEG or CSV file, a text, or a series.", valueName: "file"))
   var file: String?
   @Option(help: ArgumentHelp("A test example by number, from 0.", valueName: "n"))
   var index: Int?
@@ -45,6 +46,7 @@ struct PredictCommand: ParsableCommand {
       return try RecipePrediction(saved).file(file ?? "")
     }
     if manifest.name == SavedSentimentModel.name { return try classifyText() }
+    if manifest.name == SavedForecastModel.name { return try forecast() }
     let saved = try SavedModel(manifest, weights, at: model)
     let shape = manifest.inputShape
     guard shape.count == 3 else {
@@ -85,6 +87,25 @@ struct PredictCommand: ParsableCommand {
     guard let text = file else { throw ToolError("the model classifies texts: give it one") }
     PredictionText.show(
       "class", saved.classes, try saved.classify(text, options: CompileOptions()), truth: nil)
+  }
+
+  /// The steps behind a series, one a line.
+  private func forecast() throws {
+    let saved = try SavedForecastModel(model)
+    guard let file else { throw ToolError("the model forecasts series: give it one") }
+    let series: TimeSeries
+    switch file {
+    case "airline": series = try .airline()
+    case "sunspots": series = try .sunspots()
+    default:
+      let table = try Table(csv: file)
+      guard let last = table.columnNames.last else {
+        throw DataError(.wrongFormat, "a table without columns", at: file)
+      }
+      series = try TimeSeries(table, values: last)
+    }
+    let values = try saved.forecast(series, options: CompileOptions())
+    for (step, value) in values.enumerated() { Output.line("+\(step + 1)  \(fixed(value, 3))") }
   }
 
   private func classify(

@@ -19,6 +19,10 @@ struct ProgramOptions {
   var cell: SequenceCell?
   var body: SentimentBody?
   var compile: CompileOptions
+  /// Where the run is saved, and how often.
+  var checkpoints: CheckpointPolicy?
+  /// Where it goes on from.
+  var resume: String?
 
   func applied<R: ProgramRecipe>(to recipe: R) throws -> R {
     var recipe = recipe
@@ -30,6 +34,18 @@ struct ProgramOptions {
     var options = TrainerOptions(compile: compile)
     options.isInterrupted = { Interruption.wasRequested }
     return options
+  }
+
+  /// Goes on from a checkpoint, if one is named.
+  func resumed(_ trainer: Trainer) throws {
+    guard let resume else { return }
+    try trainer.resume(from: resume)
+    Output.line("resumed  \(resume), after \(grouped(trainer.history.steps)) steps")
+  }
+
+  func interrupted(_ history: History) -> String {
+    "interrupted after \(grouped(history.steps)) steps; the model is in \(output)"
+      + (history.checkpoint.map { ", the checkpoint in \($0)" } ?? "")
   }
 
   func notes(_ data: String, epochs: Int) -> [JSONValue.Member] {
@@ -76,7 +92,8 @@ enum SentimentProgram {
     }
     let (training, heldOut) = try LabelledTexts.reviews(path: path)
     let run = try SentimentTraining(
-      training, heldOut, recipe, callbacks: [EpochLines()], options: given.trainer)
+      training, heldOut, recipe, callbacks: [EpochLines()], checkpoints: given.checkpoints,
+      options: given.trainer)
     let parameters = run.model.parameters.reduce(0) { $0 + $1.type.count }
     Output.line(
       "model    sentiment: "
@@ -92,6 +109,7 @@ enum SentimentProgram {
         + "\(recipe.dropout), \(recipe.epochs) epochs, seed \(given.seed), "
         + "\(given.compile.threads) threads")
     printProgram(run.trainer.step)
+    try given.resumed(run.trainer)
     Interruption.watch()
     let history = try run.trainer.run()
     let accuracy = history.outcome == .interrupted ? nil : try run.accuracy()
@@ -102,7 +120,7 @@ enum SentimentProgram {
       classes: training.classes.values, notes: notes
     ).write(to: given.output)
     guard let accuracy else {
-      Output.line("interrupted; the model is in \(given.output)")
+      Output.line(given.interrupted(history))
       throw ExitCode(130)
     }
     Output.line("trained in \(fixed(history.seconds, 1)) s; the model is in \(given.output)")
@@ -129,7 +147,8 @@ enum ForecastProgram {
     }
     recipe = try given.applied(to: recipe)
     let run = try ForecastTraining(
-      series, recipe, callbacks: [EpochLines()], options: given.trainer)
+      series, recipe, callbacks: [EpochLines()], checkpoints: given.checkpoints,
+      options: given.trainer)
     let parameters = run.model.parameters.reduce(0) { $0 + $1.type.count }
     Output.line(
       "model    forecast: GRU of \(recipe.hidden), \(grouped(parameters)) parameters; \(recipe.window) "
@@ -142,11 +161,12 @@ enum ForecastProgram {
       "recipe   adam, learning rate \(recipe.learningRate) (cosine), batch \(recipe.batch), "
         + "\(recipe.epochs) epochs, seed \(given.seed), \(given.compile.threads) threads")
     printProgram(run.trainer.step)
+    try given.resumed(run.trainer)
     Interruption.watch()
     let history = try run.trainer.run()
     guard history.outcome != .interrupted else {
       try run.write(to: given.output, notes: given.notes(name, epochs: history.epochs.count))
-      Output.line("interrupted; the model is in \(given.output)")
+      Output.line(given.interrupted(history))
       throw ExitCode(130)
     }
     let forecasts = try run.forecasts()

@@ -72,7 +72,7 @@ struct TrainCommand: ParsableCommand {
         + "may be repeated.",
       valueName: "path=value"))
   var overrides: [String] = []
-  @Option(help: "Of char-lm: lstm, gru or rnn.")
+  @Option(help: "Of char-lm: lstm, gru, rnn or transformer.")
   var cell: SequenceCell?
   @Option(name: .customLong("model"), help: "Of sentiment: average or lstm.")
   var body: SentimentBody?
@@ -96,12 +96,10 @@ struct TrainCommand: ParsableCommand {
     }
     if body != nil, model != "sentiment" { throw ValidationError("--model is for sentiment") }
     if cell != nil, model != "char-lm" { throw ValidationError("--cell is for char-lm") }
-    if isProgram,
-      optimizer != nil || validation != nil || checkpoints != nil || resume != nil
-        || checkpointEvery != nil
-    {
+    if isProgram, optimizer != nil || validation != nil {
       throw ValidationError(
-        "\(model) takes --epochs, --batch, --lr, --seed, --threads, --data and --output")
+        "\(model) takes --epochs, --batch, --lr, --seed, --threads, --data, --output, --set, "
+          + "--checkpoints and --resume")
     }
     if let wrong = overrides.first(where: { Override($0) == nil }) {
       throw ValidationError("--set \(wrong): expected path=value")
@@ -175,9 +173,7 @@ struct TrainCommand: ParsableCommand {
     let run = try TrainingRun(
       architecture: architecture, dataset: dataset, recipe: recipe, learningRate: rate,
       validation: validation, stopping: patience.map { EarlyStopping(patience: $0) },
-      checkpoints: (resume ?? checkpoints).map {
-        CheckpointPolicy($0, every: checkpointEvery.map { .steps($0) } ?? .epochs(1))
-      }, options: options)
+      checkpoints: policy, options: options)
     let trainer = run.trainer
     printHead(trainer, dataset, recipe, rate, options)
     if let resume {
@@ -207,9 +203,18 @@ struct TrainCommand: ParsableCommand {
     Output.line("test accuracy: \(fixed(accuracy * 100, 2)) %")
   }
 
+  /// Where checkpoints go: those of a run that is resumed beside the others.
+  private var policy: CheckpointPolicy? {
+    (resume ?? checkpoints).map {
+      CheckpointPolicy($0, every: checkpointEvery.map { .steps($0) } ?? .epochs(1))
+    }
+  }
+
   private func trainProgram() throws {
+    // A run goes on with the seed that it began with.
+    let seed = try seed ?? resume.map { try Checkpoint($0).seed } ?? 0
     var options = try CompileOptions()
-    options.seed = seed ?? 0
+    options.seed = seed
     if let threads { options.threads = threads }
     var values: [(name: String, text: String)] = []
     if let epochs { values.append(("epochs", "\(epochs)")) }
@@ -220,8 +225,8 @@ struct TrainCommand: ParsableCommand {
       if parts.count == 2 { values.append((String(parts[0]), String(parts[1]))) }
     }
     let given = ProgramOptions(
-      seed: seed ?? 0, values: values, data: data, output: output ?? "\(model).martlet", cell: cell,
-      body: body, compile: options)
+      seed: seed, values: values, data: data, output: output ?? "\(model).martlet", cell: cell,
+      body: body, compile: options, checkpoints: policy, resume: resume)
     switch model {
     case "sentiment": try SentimentProgram.train(given)
     case "forecast": try ForecastProgram.train(given)

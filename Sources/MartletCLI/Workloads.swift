@@ -61,7 +61,12 @@ extension Workload {
     ]
   }
 
-  static func named(_ name: String) -> Workload? { all.first { $0.name == name } }
+  /// What is measured by name alone.
+  static var further: [Workload] {
+    [embedding("embedding_dense", sparse: false), embedding("embedding_sparse", sparse: true)]
+  }
+
+  static func named(_ name: String) -> Workload? { (all + further).first { $0.name == name } }
 
   // MARK: - Training steps
 
@@ -162,6 +167,37 @@ extension Workload {
         }
         return BuiltWorkload(
           session: function.session, parameters: parameters, step: { _ = try function.run($0) })
+      }
+    }
+  }
+
+  /// The mean of 32 words of 100,000 and a dense layer, batch 32, Adam: the table's update by rows or
+  /// as a whole.
+  private static func embedding(_ name: String, sparse: Bool) -> Workload {
+    struct Bag: Layer {
+      let table: Embedding
+      let output = Linear(64, 2)
+      func callAsFunction(_ x: Tensor) -> Tensor { output(table(x).mean(axes: [1])) }
+    }
+    return Workload(
+      name: name,
+      summary: "mean of 32 of 100,000 words of 64, batch 32, Adam"
+        + (sparse ? " by rows" : "") + ": one training step"
+    ) {
+      let model = Bag(table: Embedding(100_000, 64, sparse: sparse))
+      let parameters = try drawn(model)
+      var draws = NormalDraws()
+      let words = try draws.labels(32 * 32, below: 100_000).reshaped([32, 32])
+      let inputs = [words, try draws.labels(32, below: 2)]
+      return PreparedWorkload(inputs: inputs) { options in
+        var options = options
+        options.name = name
+        let step = try compile(
+          training: model, with: Adam(learningRate: 1e-3), TensorSpec([32, 32], .int32, name: "x"),
+          TensorSpec([32], .int32, name: "y"), options: options
+        ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
+        return BuiltWorkload(
+          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
       }
     }
   }

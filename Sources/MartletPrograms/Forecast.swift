@@ -126,7 +126,7 @@ package struct ForecastTraining {
   /// - Throws: ``DataError`` where the series is too short for the recipe.
   package init(
     _ series: TimeSeries, _ recipe: ForecastRecipe, callbacks: [any Callback] = [],
-    options: TrainerOptions
+    checkpoints: CheckpointPolicy? = nil, options: TrainerOptions
   ) throws {
     self.series = series
     self.recipe = recipe
@@ -150,7 +150,8 @@ package struct ForecastTraining {
     trainer = try Trainer(
       model, Adam(learningRate: recipe.learningRate).clipping(globalNorm: 1), training: windows,
       batch: recipe.batch, epochs: recipe.epochs, seed: options.compile.seed,
-      schedule: .perStep { .cosine(to: 0.02, over: $0) }, callbacks: callbacks, options: options
+      schedule: .perStep { .cosine(to: 0.02, over: $0) }, callbacks: callbacks,
+      checkpoints: checkpoints, options: options
     ) { meanSquaredError($0, $1) }
   }
 
@@ -194,25 +195,11 @@ package struct ForecastTraining {
     return Chart.page([chart])
   }
 
-  /// Writes the model; see ``ModelDirectory``. Scaling and transformation stand beside the layers.
+  /// Writes the model; see ``SavedForecastModel``.
   package func write(to path: String, notes: [JSONValue.Member]) throws {
-    let manifest = ModelManifest(
-      name: "forecast", inputShape: [recipe.window, 1], mean: Float(scaling.offsets[0]),
-      deviation: Float(scaling.divisors[0]), classes: (1...recipe.horizon).map { "step \($0)" },
-      layers: [
-        .object([
-          .init("type", .string("gru")), .init("in", .integer(1)),
-          .init("hidden", .integer(recipe.hidden)),
-        ]),
-        .object([
-          .init("type", .string("linear")), .init("in", .integer(recipe.hidden)),
-          .init("out", .integer(recipe.horizon)),
-        ]),
-      ],
-      notes: [
-        .init("series", .string(series.name)), .init("logarithms", .bool(recipe.isLogarithmic)),
-        .init("lag", .integer(recipe.lag)),
-      ] + notes)
-    try SavedModel.write(model, manifest, to: path)
+    try SavedForecastModel(
+      model, window: recipe.window, horizon: recipe.horizon, hidden: recipe.hidden,
+      transform: transform, scaling: scaling, series: series.name, notes: notes
+    ).write(to: path)
   }
 }

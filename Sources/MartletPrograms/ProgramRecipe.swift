@@ -46,7 +46,8 @@ extension CharacterRecipe: ProgramRecipe {
   package static var fields: [(name: String, field: ProgramField<CharacterRecipe>)] {
     [
       ("embedding", .integer(\.embedding, 1...4096)), ("hidden", .integer(\.hidden, 1...8192)),
-      ("layers", .integer(\.layers, 1...16)), ("dropout", .number(\.dropout, 0...0.95)),
+      ("layers", .integer(\.layers, 1...16)), ("heads", .integer(\.heads, 1...256)),
+      ("warmUp", .integer(\.warmUp, 1...1_000_000)), ("dropout", .number(\.dropout, 0...0.95)),
       ("batch", .integer(\.batch, 1...65_536)), ("length", .integer(\.length, 1...65_536)),
       ("epochs", .integer(\.epochs, 1...100_000)),
       ("learningRate", .number(\.learningRate, 1e-9...1e3)),

@@ -28,7 +28,7 @@ package struct SentimentTraining {
 
   package init(
     _ training: LabelledTexts, _ heldOut: LabelledTexts, _ recipe: SentimentRecipe,
-    callbacks: [any Callback] = [], options: TrainerOptions
+    callbacks: [any Callback] = [], checkpoints: CheckpointPolicy? = nil, options: TrainerOptions
   ) throws {
     self.recipe = recipe
     self.training = training
@@ -41,7 +41,7 @@ package struct SentimentTraining {
       model, Adam(learningRate: recipe.learningRate).clipping(globalNorm: 1), training: training,
       batch: recipe.batch, epochs: recipe.epochs, seed: options.compile.seed,
       schedule: .perStep { .cosine(to: 0.05, over: $0) }, metrics: [.accuracy],
-      callbacks: callbacks, options: options
+      callbacks: callbacks, checkpoints: checkpoints, options: options
     ) { fields in
       let logits = model.logits(fields[0], lengths: fields[1])
       return Objective(

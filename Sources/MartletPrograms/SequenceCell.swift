@@ -1,16 +1,16 @@
-// The recurrent layers that the programs may be built of, by name.
+// What a character model carries its past in, by name.
 
 import MartletExecution
 import MartletNN
 
-/// The cell of a recurrent program.
+/// The body of a character model: a recurrent layer, or the blocks of a transformer.
 package enum SequenceCell: String, CaseIterable, Hashable, Sendable {
-  case lstm, gru, rnn
+  case lstm, gru, rnn, transformer
 
-  /// A layer over inputs of a size.
+  /// A recurrent layer over inputs of a size; an LSTM for what is none.
   package func layer(_ inputs: Int, _ hidden: Int) -> any RecurrentLayer {
     switch self {
-    case .lstm: LSTM(inputs, hidden)
+    case .lstm, .transformer: LSTM(inputs, hidden)
     case .gru: GRU(inputs, hidden)
     case .rnn: SimpleRNN(inputs, hidden)
     }
@@ -22,34 +22,5 @@ package enum SequenceCell: String, CaseIterable, Hashable, Sendable {
   ) -> StackedRecurrent {
     StackedRecurrent(
       (0..<layers).map { layer($0 == 0 ? inputs : hidden, hidden) }, dropout: dropout)
-  }
-}
-
-/// Sizes in a manifest, each within the bounds that a program can build.
-struct ManifestSizes {
-  let layers: [JSONValue]
-  let file: String
-
-  /// The one layer of a type.
-  func layer(_ type: String) throws(DataError) -> JSONValue {
-    let found = layers.filter { $0["type"]?.string == type }
-    guard found.count == 1 else {
-      throw DataError(
-        .wrongFormat, "the model's description has no layer '\(type)', or several", at: file,
-        got: "\(found.count)", expected: "one")
-    }
-    return found[0]
-  }
-
-  static func integer(
-    _ layer: JSONValue, _ name: String, _ range: ClosedRange<Int>, file: String
-  ) throws(DataError) -> Int {
-    guard let value = layer[name]?.integer, range.contains(value) else {
-      throw DataError(
-        .wrongFormat, "the model's description lacks a size", at: file,
-        got: layer[name]?.integer.map { "\(name): \($0)" },
-        expected: "\"\(name)\" from \(range.lowerBound) to \(range.upperBound)")
-    }
-    return value
   }
 }

@@ -20,7 +20,7 @@ public struct Checkpoint: Sendable {
   /// Weights and running statistics by their paths.
   public let weights: [NamedArray]
   /// Optimizer state, sums and best weights.
-  let training: [NamedArray]
+  package let training: [NamedArray]
   let plateau: [Double]?
   let stopping: Best
   let keptBest: Best
@@ -121,22 +121,36 @@ public struct Checkpoint: Sendable {
     training = try arrays(Checkpoint.trainingName)
   }
 
-  /// What a trainer writes.
-  struct Contents {
+  /// What a run writes.
+  package struct Contents {
     var step: Int
     var seed: UInt64
     var batch: Int
     var examples: Int
-    var history: History
+    var history = History()
     var plateau: [Double]?
-    var stopping: Best
-    var keptBest: Best
+    var stopping = Best()
+    var keptBest = Best()
     var weights: [NamedArray]
     var training: [NamedArray]
+
+    /// Of a run without early stopping and the like.
+    package init(
+      step: Int, seed: UInt64, batch: Int, examples: Int, weights: [NamedArray],
+      training: [NamedArray]
+    ) {
+      self.step = step
+      self.seed = seed
+      self.batch = batch
+      self.examples = examples
+      self.weights = weights
+      self.training = training
+      history.steps = step
+    }
   }
 
   /// Writes a checkpoint; it appears under its name when it is whole.
-  static func write(_ contents: Contents, to path: String) throws(DataError) {
+  package static func write(_ contents: Contents, to path: String) throws(DataError) {
     var stage = try DirectoryStage(path, noun: "checkpoint")
     // No metadata: the checksum is of names, types and bytes.
     try Safetensors.save(contents.weights, to: FileSystem.join(stage.path, modelName))

@@ -10,15 +10,15 @@ import MartletExecution
 #endif
 
 /// A directory of checkpoints, locked for as long as this object lives.
-final class CheckpointFolder {
+package final class CheckpointFolder {
   static let best = "best"
   private static let prefix = "step-"
 
-  let path: String
+  package let path: String
   private let descriptor: Int32
 
   /// Makes the directory if need be and takes its lock, which the system drops if the process dies.
-  init(_ path: String) throws(DataError) {
+  package init(_ path: String) throws(DataError) {
     guard !path.isEmpty else {
       throw DataError(
         .notFound, "the directory for checkpoints has no name", at: "checkpoints")
@@ -50,7 +50,7 @@ final class CheckpointFolder {
   deinit { close(descriptor) }
 
   /// The name of a step's checkpoint, which sorts by number up to 10¹⁰ steps.
-  static func name(_ step: Int) -> String {
+  package static func name(_ step: Int) -> String {
     let digits = "\(step)"
     return prefix + String(repeating: "0", count: max(0, 10 - digits.count)) + digits
   }
@@ -65,8 +65,18 @@ final class CheckpointFolder {
     }.sorted()
   }
 
+  /// Refuses checkpoints beyond a step: they would be taken for newer ones, and those of this run
+  /// removed in their favour.
+  package func refuseLater(than step: Int) throws(DataError) {
+    guard let newest = CheckpointFolder.steps(in: path).last, newest > step else { return }
+    throw DataError(
+      .inUse, "the directory holds checkpoints of a longer run", at: path,
+      got: CheckpointFolder.name(newest), expected: "none beyond step \(step)",
+      hint: "resume that run, or name another directory")
+  }
+
   /// Removes all but the newest.
-  func prune(keeping count: Int) {
+  package func prune(keeping count: Int) {
     for step in CheckpointFolder.steps(in: path).dropLast(max(1, count)) {
       let old = FileSystem.join(path, CheckpointFolder.name(step))
       let hidden = FileSystem.temporaryPath(beside: old)

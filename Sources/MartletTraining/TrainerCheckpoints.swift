@@ -6,23 +6,11 @@ import MartletNN
 
 extension Trainer {
   private static let bestPrefix = "best/"
-  private static let optimizerPrefix = "optimizer/"
-  private static let statePrefix = "state/"
   private static let runningPrefix = "running/"
 
   /// State that the step works on and that is no parameter of the model: names and variables.
   var trainingState: [(name: String, variable: StateVariable)] {
-    var seen = Set(model.parameters.map { ObjectIdentifier($0.variable) })
-    var result: [(name: String, variable: StateVariable)] = []
-    for variable in step.optimizerState where seen.insert(ObjectIdentifier(variable)).inserted {
-      result.append((Trainer.optimizerPrefix + variable.path, variable))
-    }
-    // Cells that a closure holds and no field of the model shows.
-    for (index, item) in step.program.state.enumerated()
-    where seen.insert(ObjectIdentifier(item.variable)).inserted {
-      result.append(("\(Trainer.statePrefix)\(index)/\(item.variable.path)", item.variable))
-    }
-    return result
+    step.checkpointState(beside: model.parameters)
   }
 
   /// Writes the run as it is now to a directory of its own, replacing a checkpoint that is there.
@@ -40,13 +28,14 @@ extension Trainer {
     for (name, array) in position.bestWeights?.values ?? [:] {
       training.append(NamedArray(Trainer.bestPrefix + name, array))
     }
-    try Checkpoint.write(
-      Checkpoint.Contents(
-        step: position.step, seed: seed, batch: batch, examples: self.training.count,
-        history: history, plateau: position.plateau?.memory, stopping: position.stopping,
-        keptBest: position.keptBest,
-        weights: zip(parameters, values).map { NamedArray($0.path, $1) }, training: training),
-      to: path)
+    var contents = Checkpoint.Contents(
+      step: position.step, seed: seed, batch: batch, examples: self.training.count,
+      weights: zip(parameters, values).map { NamedArray($0.path, $1) }, training: training)
+    contents.history = history
+    contents.plateau = position.plateau?.memory
+    contents.stopping = position.stopping
+    contents.keptBest = position.keptBest
+    try Checkpoint.write(contents, to: path)
   }
 
   /// Takes the place of a run that was saved: the next ``run()`` goes on with its next step, and
@@ -62,7 +51,7 @@ extension Trainer {
     try check(checkpoint)
     var arrays: [String: NDArray] = [:]
     for item in checkpoint.training { arrays[item.name] = item.array }
-    let pairs = try matched(checkpoint, arrays)
+    let pairs = try checkpoint.matched(model.parameters, trainingState, arrays)
     var next = position
     var running: [String: [Double]] = [:]
     var best: [String: NDArray] = [:]
@@ -113,62 +102,16 @@ extension Trainer {
     }
   }
 
-  /// Every variable with its value; the first difference is the error.
-  private func matched(
-    _ checkpoint: Checkpoint, _ arrays: [String: NDArray]
-  ) throws(DataError) -> [(variable: StateVariable, array: NDArray)] {
-    var pairs: [(variable: StateVariable, array: NDArray)] = []
-    func match(
-      _ name: String, _ variable: StateVariable, _ found: NDArray?, _ what: String
-    ) throws(DataError) {
-      guard let found, found.type == variable.type else {
-        throw DataError(
-          .mismatch, "a checkpoint of another \(what)", at: "\(checkpoint.path), \(name)",
-          got: found.map { "\($0.type)" } ?? "nothing", expected: "\(variable.type)")
-      }
-      pairs.append((variable, found))
-    }
-    var weights: [ByteString: NDArray] = [:]
-    for item in checkpoint.weights { weights[ByteString(item.name)] = item.array }
-    for parameter in model.parameters {
-      let found = weights.removeValue(forKey: ByteString(parameter.path))
-      try match(parameter.path, parameter.variable, found, "model")
-    }
-    if let extra = weights.keys.min() {
-      throw DataError(
-        .mismatch, "a checkpoint of another model", at: checkpoint.path, got: extra.text,
-        expected: "no parameter of that name")
-    }
-    let state = trainingState
-    for (name, variable) in state { try match(name, variable, arrays[name], "optimizer") }
-    let known = Set(state.map(\.name))
-    let extra = arrays.keys.filter {
-      ($0.hasPrefix(Trainer.optimizerPrefix) || $0.hasPrefix(Trainer.statePrefix))
-        && !known.contains($0)
-    }.min()
-    if let extra {
-      throw DataError(
-        .mismatch, "a checkpoint of another optimizer", at: checkpoint.path, got: extra,
-        expected: "no state of that name")
-    }
-    return pairs
-  }
-
   // MARK: - During a run
 
   /// Locks the policy's directory, and goes on from what is in it if the policy says so.
   func openCheckpoints() throws -> CheckpointFolder? {
     guard let policy = checkpoints else { return nil }
     let folder = try CheckpointFolder(policy.directory)
-    let newest = CheckpointFolder.steps(in: policy.directory).last
-    if policy.resumes, position.step == 0, newest != nil { try resume(from: policy.directory) }
-    // Older ones would be taken for newer ones, and these removed in their favour.
-    if let newest, newest > position.step {
-      throw DataError(
-        .inUse, "the directory holds checkpoints of a longer run", at: policy.directory,
-        got: CheckpointFolder.name(newest), expected: "none beyond step \(position.step)",
-        hint: "resume that run, or name another directory")
+    if policy.resumes, position.step == 0, !CheckpointFolder.steps(in: policy.directory).isEmpty {
+      try resume(from: policy.directory)
     }
+    try folder.refuseLater(than: position.step)
     return folder
   }
 

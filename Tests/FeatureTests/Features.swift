@@ -63,9 +63,11 @@ let sections: [Section] = [
         "DecodingTests/narrowBeamsKeepTheBest", "DecodingTests/drawsFollowTheProbabilities",
         "DecodingTests/limitsAreThoseOfEnumeration"),
       Feature(
-        "Character models: training, sampling, beam search", "martlet train char-lm",
+        "Character models, recurrent or a transformer: training, sampling from a cache, beam search; "
+          + "interrupted and resumed bit for bit", "martlet train char-lm",
         "martlet sample",
-        by: "CharacterTests/learnsAndComesBack", "CharacterTests/refusesWhatItDoesNotKnow"),
+        by: "CharacterTests/learnsAndComesBack", "CharacterTests/decodesBehindItsContext",
+        "CharacterTests/resumesBitForBit", "CharacterTests/refusesWhatItDoesNotKnow"),
       Feature(
         "Classifiers of texts, by the mean of word vectors or a bidirectional LSTM",
         "martlet train sentiment", by: "SentimentTests/learnsTheDecidingWord"),
@@ -77,7 +79,7 @@ let sections: [Section] = [
           + "grouped queries; nothing of the size T · S is stored", "scaledDotProductAttention",
         "attentionWithLogSumExp", "AttentionCausality",
         by: "AttentionTests/groupedQueriesAndAnAddedMask",
-        "AttentionTests/memoryGrowsWithTheLength",
+        "AttentionTests/memoryGrowsWithTheLength", "AttentionTests/decodingCopiesNoCache",
         "GradientTests/rulesMatchDifferencesTwice"),
       Feature(
         "Multi-head attention, additive and multiplicative attention; transformer blocks, norm in front "

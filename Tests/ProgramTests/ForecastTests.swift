@@ -30,6 +30,33 @@ private func options() throws -> TrainerOptions { TrainerOptions(compile: try te
     let (manifest, weights) = try ModelDirectory.read(folder.path + "/m")
     #expect(manifest.name == "forecast" && weights.count == run.model.parameters.count)
     #expect(Double(manifest.deviation) == Double(Float(run.scaling.divisors[0])))
+
+    // Read again, it forecasts what the run does, from the values that the run sees there.
+    let saved = try SavedForecastModel(folder.path + "/m")
+    let start = forecasts[0].start
+    let before = try TimeSeries(Array(run.series.values[..<start]), period: 12)
+    let ahead = try saved.forecast(before, options: testOptions())
+    #expect(ahead.count == 12)
+    for (a, b) in zip(ahead, forecasts[0].model) { #expect(abs(a - b) < 1e-3 * abs(b)) }
+    #expect(throws: DataError.self) {
+      try saved.forecast(TimeSeries([1, 2, 3]), options: testOptions())
+    }
+    #expect(throws: DataError.self) {
+      try saved.forecast(TimeSeries((0..<60).map { Double($0) - 5 }), options: testOptions())
+    }
+    let file = folder.path + "/m/model.json"
+    let text = String(decoding: try FileSystem.read(file, limit: 1 << 20), as: UTF8.self)
+    for (old, new) in [
+      ("\"hidden\": 32", "\"hidden\": 31"), ("\"lag\": 12", "\"lag\": -1"),
+      ("\"logarithms\": true", "\"logarithms\": 1"), ("\"gru\"", "\"lstm\""),
+      ("\"out\": 12", "\"out\": 11"), ("\"forecast\"", "\"sentiment\""),
+    ] {
+      #expect(text.contains(old))
+      try FileSystem.write(Array(text.replacing(old, with: new).utf8), to: file)
+      #expect(throws: DataError.self, "\(old) → \(new)") {
+        try SavedForecastModel(folder.path + "/m")
+      }
+    }
   }
 
   @Test(arguments: [(false, 0), (true, 0), (false, 4), (true, 4)])

@@ -166,6 +166,38 @@ private let packable: [(name: String, make: @Sendable () -> any RecurrentLayer)]
     #expect(text.contains("encoder"), "\(text)")
   }
 
+  /// Sequences without steps and states of another shape name the layer and the line.
+  @Test func refusalsNameLayerAndLine() throws {
+    struct Net: Layer {
+      let encoder = GRU(2, 3)
+      func callAsFunction(_ x: Tensor) -> Tensor { encoder(x) }
+    }
+    let net = Net()
+    _ = net.parameters
+    func message(_ specs: [TensorSpec], _ body: @escaping ([Tensor]) -> [Tensor]) -> String {
+      do {
+        _ = try compile(specs, options: testOptions(), body)
+        return "no error"
+      } catch {
+        return "\(error)"
+      }
+    }
+    let empty = message([TensorSpec([0, 2, 2])]) { [net($0[0])] }
+    #expect(empty.contains("no steps") && empty.contains("encoder"), "\(empty)")
+    let state = message([TensorSpec([4, 2, 2]), TensorSpec([2, 4])]) {
+      [net.encoder.run($0[0], state: [$0[1]]).sequence]
+    }
+    #expect(state.contains("expected [2,3]") && state.contains("encoder"), "\(state)")
+    let carry = message([TensorSpec([4, 2]), TensorSpec([2])]) { v in
+      scan(over: [v[0]], carrying: [v[1]]) { c, x in ([c[0].sum()], x) }.outputs
+    }
+    #expect(carry.contains("carry 0") && carry.contains("SequenceTests.swift:"), "\(carry)")
+    let none = message([TensorSpec([0, 2]), TensorSpec([2])]) { v in
+      scan(over: [v[0]], carrying: [v[1]]) { c, x in (c, x) }.outputs
+    }
+    #expect(none.contains("no steps") && none.contains("SequenceTests.swift:"), "\(none)")
+  }
+
   /// The stack-augmented net against the same equations in PyTorch: outputs, states, gradients.
   @Test func stacksMatchPyTorch() throws {
     let fixture = try Fixture("sequences")

@@ -131,6 +131,19 @@ cp "$work/out" "$work/drawn"
 run 0 "sample again" "$tool" sample "$work/text" --prompt "10 " --length 20 --seed 3 --top-k 5 --top-p 0.9
 cmp -s "$work/out" "$work/drawn" && pass || fail "the same seed draws another text"
 run 0 "beam" "$tool" sample "$work/text" --prompt 1 --length 5 --beam 3 && prints "beam" '^-[0-9.]+  ln p -'
+run 0 "transformer" "$tool" train char-lm --cell transformer --epochs 2 --set hidden=16 --set heads=2 --set length=32 \
+  --data "$work/count.txt" --output "$work/blocks" && last "transformer" '^bits per character: [0-9]+\.[0-9]{3} bits$'
+run 0 "sample of a transformer" "$tool" sample "$work/blocks" --prompt "10 " --length 100
+run 1 "heads that do not fit" "$tool" train char-lm --cell transformer --set heads=3 --output "$work/m" \
+  && says "heads that do not fit" "heads that divide hidden"
+run 0 "char-lm with checkpoints" "$tool" train char-lm --cell gru --epochs 2 --data "$work/count.txt" \
+  --checkpoints "$work/runs" --checkpoint-every 3 --output "$work/text2"
+cmp -s "$work/text/weights.safetensors" "$work/text2/weights.safetensors" && pass || fail "checkpoints change bits"
+run 0 "char-lm resumed" "$tool" train char-lm --cell gru --epochs 2 --data "$work/count.txt" \
+  --resume "$work/runs" --output "$work/text3" && prints "char-lm resumed" '^resumed  '
+cmp -s "$work/text/weights.safetensors" "$work/text3/weights.safetensors" && pass || fail "resuming changes bits"
+run 1 "char-lm of another cell resumed" "$tool" train char-lm --cell lstm --epochs 2 --data "$work/count.txt" \
+  --resume "$work/runs" --output "$work/text4" && says "char-lm of another cell resumed" "another"
 run 1 "unseen character" "$tool" sample "$work/text" --prompt "1x" && says "unseen character" '"x" (U+78)'
 run 1 "sample of a classifier" "$tool" sample "$work/mlp" && says "sample of a classifier" "char-lm"
 run 1 "sample of nothing" "$tool" sample "$work/none"
@@ -147,6 +160,8 @@ run 1 "no text" "$tool" train char-lm --data "$work/none.txt" --output "$work/m"
 run 0 "forecast" "$tool" train forecast --epochs 30 --output "$work/air" \
   && last "forecast" '^test RMSE: [0-9]+\.[0-9]{2} thousand passengers$'
 grep -q '^<svg' "$work/air.svg" && pass || fail "no plot"
+run 0 "forecast ahead" "$tool" predict "$work/air" airline && last "forecast ahead" '^\+12  [0-9.]+$'
+run 1 "forecast of nothing" "$tool" predict "$work/air" "$work/none.csv"
 run 1 "no such series" "$tool" train forecast --data rain && says "no such series" "airline or sunspots"
 run 1 "no such value" "$tool" train forecast --set width=3 && says "no such value" "window"
 run 0 "no reviews" env -C "$work" "$tool" train sentiment && prints "no reviews" '^skipped: downloads/'

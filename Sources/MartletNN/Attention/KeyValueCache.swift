@@ -59,9 +59,20 @@ public struct KeyValues {
     return inside.rank == 0 ? inside.broadcasted(to: [batches]) : inside
   }
 
-  /// With new keys and values `[B, G, N, D]` at `start …< start + N` of each sample.
-  func writing(_ newKeys: Tensor, _ newValues: Tensor, at start: Tensor) -> KeyValues {
+  /// With new keys and values `[B, G, N, D]` at `start …< start + N` of each sample. Where all samples
+  /// start at one position the new slices alone are written, if the cache is state.
+  func writing(
+    _ newKeys: Tensor, _ newValues: Tensor, at start: Tensor, isShared: Bool
+  ) -> KeyValues {
     let (b, count) = (newKeys.shape[0], newKeys.shape[2])
+    if isShared || b == 1 {
+      let first = start.sliced(0..<1, axis: 0)
+      let steps = keys.trace.iota(TensorType(.int32, [count]), axis: 0)
+      let places = count == 1 ? first : first + steps
+      return KeyValues(
+        keys: scatterSet(keys, places, newKeys, axis: 2),
+        values: scatterSet(values, places, newValues, axis: 2))
+    }
     let slot = keys.trace.iota(TensorType(.int32, [1, 1, capacity, 1]), axis: 2)
     let place = slot - start.reshaped([b, 1, 1, 1])
     let isNew = (place .>= 0) .& (place .< Double(count))

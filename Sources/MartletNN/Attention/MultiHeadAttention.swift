@@ -156,7 +156,8 @@ public struct MultiHeadAttention: Layer {
       var (q, k, v) = split(projection(x))
       if let rotary { (q, k) = (rotary(q, from: position), rotary(k, from: position)) }
       after = cache.writing(
-        k.transposed([0, 2, 1, 3]), v.transposed([0, 2, 1, 3]), at: start)
+        k.transposed([0, 2, 1, 3]), v.transposed([0, 2, 1, 3]), at: start,
+        isShared: position.rank == 0)
       let y = scaledDotProductAttention(
         q.transposed([0, 2, 1, 3]), after.keys, after.values, keyLengths: start + Double(n),
         causality: .toEnd)

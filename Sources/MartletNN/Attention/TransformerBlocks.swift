@@ -71,20 +71,21 @@ public struct TransformerEncoderBlock: Layer {
   public let feedForwardNorm: LayerNorm
   /// Where it normalises.
   public let norm: NormPlacement
-  /// The probability of dropping an element of a part's result, of a hidden element, and of a weight
-  /// of the attention, while training.
+  /// The probability of dropping an element of a part's result, of a hidden element, and, unless the
+  /// attention has a rate of its own, of a weight of the attention, while training.
   public let dropout: Double
 
-  /// From its sizes; `hidden` is 4 · width unless given.
+  /// From its sizes; `hidden` is 4 · width unless given. `attentionDropout` is the rate for weights of
+  /// the attention, `dropout` if nil; with 0 training takes the kernel that stores nothing of T · T.
   public init(
     _ width: Int, heads: Int, keyHeads: Int? = nil, hidden: Int? = nil,
     activation: FeedForwardActivation = .relu, norm: NormPlacement = .after,
-    causality: AttentionCausality = .none, dropout: Double = 0, rotary: RotaryPositions? = nil,
-    epsilon: Double = 1e-5
+    causality: AttentionCausality = .none, dropout: Double = 0, attentionDropout: Double? = nil,
+    rotary: RotaryPositions? = nil, epsilon: Double = 1e-5
   ) {
     attention = MultiHeadAttention(
-      width, heads: heads, keyHeads: keyHeads, causality: causality, dropout: dropout,
-      rotary: rotary)
+      width, heads: heads, keyHeads: keyHeads, causality: causality,
+      dropout: attentionDropout ?? dropout, rotary: rotary)
     attentionNorm = LayerNorm(width, epsilon: epsilon)
     feedForward = FeedForward(
       width, hidden: hidden ?? 4 * width, activation: activation, dropout: dropout)

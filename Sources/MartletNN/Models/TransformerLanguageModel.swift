@@ -18,18 +18,22 @@ public struct TransformerLanguageModel: Layer {
   public let norm: LayerNorm
   /// `[W, V]`
   public let output: Linear
+  /// The probability of dropping an element of the embedded tokens, and in the blocks, while training.
+  public let dropout: Double
 
-  /// From its sizes: V tokens, sequences of up to `capacity`.
+  /// From its sizes: V tokens, sequences of up to `capacity`. `attentionDropout` is the rate for
+  /// weights of the attention, `dropout` if nil.
   public init(
     vocabulary: Int, capacity: Int, width: Int, heads: Int, layers: Int, hidden: Int? = nil,
-    dropout: Double = 0
+    dropout: Double = 0, attentionDropout: Double? = nil
   ) {
-    embedding = Embedding(vocabulary, width)
+    self.dropout = dropout
+    embedding = Embedding(vocabulary, width, initializer: .normal(standardDeviation: 0.02))
     positions = LearnedPositions(capacity, width)
     blocks = (0..<max(0, layers)).map { _ in
       TransformerEncoderBlock(
         width, heads: heads, hidden: hidden, activation: .gelu, norm: .before,
-        causality: .fromStart, dropout: dropout)
+        causality: .fromStart, dropout: dropout, attentionDropout: attentionDropout)
     }
     norm = LayerNorm(width)
     output = Linear(width, vocabulary)
@@ -37,7 +41,9 @@ public struct TransformerLanguageModel: Layer {
 
   /// The logits of each next token; tokens are integers `[B, T]`.
   public func callAsFunction(_ tokens: Tensor) -> Tensor {
-    output(norm(blocks.reduce(positions(embedding(tokens))) { $1($0) }))
+    let embedded = positions(embedding(tokens))
+    let first = dropout > 0 ? MartletOps.dropout(embedded, rate: dropout) : embedded
+    return output(norm(blocks.reduce(first) { $1($0) }))
   }
 
   /// The logits `[B, N, V]` of new tokens `[B, N]` behind `position` others, whose keys and values are in
