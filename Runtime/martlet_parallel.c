@@ -32,11 +32,18 @@ static void mt_split_run(void *argument, int part) {
 
 void mt_parallel_segments(mt_context *cx, mt_kernel kernel, long count, void *const *const *p,
                           const long *units, long grain) {
-  mt_split s = {cx, kernel, p, units, count, 0, 1, 1};
-  for (long i = 0; i < count; ++i) s.total += units[i];
-  if (s.total <= 0) return;
-  s.quantum = grain >= 512 ? 512 : 1;
-  s.parts = mt_parts_for(cx, s.total, grain);
+  long total = 0;
+  for (long i = 0; i < count; ++i) total += units[i];
+  if (total <= 0) return;
+  const int parts = mt_parts_for(cx, total, grain);
+  if (parts == 1) { /* a small step feels a plan */
+    void *scratch = mt_part_scratch(cx, 0);
+    for (long i = 0; i < count; ++i) {
+      if (units[i] > 0) kernel(p[i], 0, units[i], scratch);
+    }
+    return;
+  }
+  mt_split s = {cx, kernel, p, units, count, total, grain >= 512 ? 512 : 1, parts};
   mt_run_parts(cx, s.parts, mt_split_run, &s);
 }
 

@@ -126,6 +126,18 @@ def vgg16(w, draw):
     return p, apply, draw.normal(w["batch"], 224, 224, 3), None
 
 
+def lstm_states(gates, weight):
+    """Shares of the inputs [T, B, 4 H] to hidden states [T, B, H]."""
+    def cell(state, gate):
+        hidden, memory = state
+        i, f, g, o = jnp.split(gate + hidden @ weight, 4, -1)
+        memory = nn.sigmoid(f) * memory + nn.sigmoid(i) * jnp.tanh(g)
+        hidden = nn.sigmoid(o) * jnp.tanh(memory)
+        return (hidden, memory), hidden
+    zero = jnp.zeros((gates.shape[1], weight.shape[0]))
+    return lax.scan(cell, (zero, zero), gates)[1]
+
+
 def lstm(w, draw):
     h, v = w["hidden"], w["vocabulary"]
     p = dict(embedding=draw.normal(v, h), input=draw.normal(h, 4 * h, deviation=0.06),
@@ -133,15 +145,7 @@ def lstm(w, draw):
 
     def apply(p, tokens):
         gates = (p["embedding"][tokens] @ p["input"] + p["bias"]).swapaxes(0, 1)
-
-        def cell(state, gate):
-            hidden, memory = state
-            i, f, g, o = jnp.split(gate + hidden @ p["hidden"], 4, -1)
-            memory = nn.sigmoid(f) * memory + nn.sigmoid(i) * jnp.tanh(g)
-            hidden = nn.sigmoid(o) * jnp.tanh(memory)
-            return (hidden, memory), hidden
-        zero = jnp.zeros((tokens.shape[0], h))
-        _, states = lax.scan(cell, (zero, zero), gates)
+        states = lstm_states(gates, p["hidden"])
         return affine(states.swapaxes(0, 1), p["out"]).reshape(-1, v)
     shape = (w["batch"], w["steps"])
     return p, apply, draw.integers(v, *shape), draw.integers(v, shape[0] * shape[1])
@@ -217,6 +221,22 @@ def causal_attention(q, k, v):
 GRADIENTS = {"attention": causal_attention}
 
 
+def small_lstm(w, draw):
+    h = w["hidden"]
+    # Two biases, as everybody's layer has them.
+    p = dict(input=draw.normal(h, 4 * h, deviation=0.06), hidden=draw.normal(h, 4 * h, deviation=0.06),
+             input_bias=jnp.zeros(4 * h), hidden_bias=jnp.zeros(4 * h))
+
+    def loss(p, x):
+        gates = x @ p["input"] + p["input_bias"] + p["hidden_bias"]
+        return jnp.mean(lstm_states(gates, p["hidden"]) ** 2)
+    return p, draw.normal(w["steps"], w["batch"], h), loss
+
+
+# Parameters, an input and a scalar: that, and its gradients by all parameters, are wanted.
+PARAMETERS_OF = {"lstm_small": small_lstm}
+
+
 def cross_entropy(logits, y):
     return -jnp.mean(jnp.take_along_axis(nn.log_softmax(logits), y[:, None], 1))
 
@@ -262,6 +282,10 @@ def build(w, threads, compiled):
             return y, *back(arguments[-1])
         jitted = jax.jit(pull)
         return (lambda: jitted(*arguments)), 0
+    if "parameters_of" in w:
+        p, x, loss = PARAMETERS_OF[w["parameters_of"]](w, draw)
+        jitted = jax.jit(jax.value_and_grad(loss))
+        return (lambda: jitted(p, x)), sum(leaf.size for leaf in jax.tree.leaves(p))
     p, apply, x, y = MODELS[w["model"]](w, draw)
     count = sum(leaf.size for leaf in jax.tree.leaves(p))
     if w["optimizer"] is None:

@@ -50,7 +50,14 @@ class Runner:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
             env=environment, preexec_fn=lambda: os.sched_setaffinity(0, processors))
-        self.first = self.answer()
+        self.first = None
+
+    def set_up(self):
+        """Waits until inputs and first weights are in memory."""
+        self.answer()
+
+    def begin(self):
+        self.tell("first")
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -62,8 +69,15 @@ class Runner:
         return json.loads(line)
 
     def tell(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: its answer says why
+
+    def begun(self):
+        """Waits for the first step."""
+        self.first = self.answer()
 
     def note(self, answer):
         self.times += answer["times_ms"]
@@ -93,6 +107,12 @@ class Pair:
 
     def __init__(self, command, processors, environment):
         self.members = [Runner("two", command, [p], environment) for p in processors]
+        self.stages("set_up", "begin", "begun")
+
+    def stages(self, *names):
+        for name in names:
+            for member in self.members:
+                getattr(member, name)()
 
     def run(self, seconds):
         for member in self.members:
@@ -121,23 +141,41 @@ def measure(workload, threads, arguments):
         shutil.rmtree(cache, ignore_errors=True)
     cold = not os.path.isdir(os.path.join(cache, "inductor"))
     os.makedirs(cache, exist_ok=True)
-    environment = dict(os.environ, PEERS_CACHE=cache,
-                       TORCHINDUCTOR_CACHE_DIR=os.path.join(cache, "inductor"))
+    environment = dict(os.environ, PEERS_CACHE=cache)
+    # First steps are reported of one thread: with more, torch.compile may take what it compiled for other
+    # workloads (headers above all), and all programs make their first steps at the same time.
+    is_timed = threads == 1
+    inductor = os.path.join(cache if is_timed else arguments.cache, "inductor")
+    environment["TORCHINDUCTOR_CACHE_DIR"] = inductor
     commands = {"martlet": [arguments.tool, "bench", workload, "--serve", "--threads", str(threads)]}
     for peer in arguments.peers:
         commands[peer] = [sys.executable, os.path.join(HERE, "serve.py"), peer, workload, str(threads)]
     runners, failures = [], {}
+
+    def stage(some, *names):
+        """Steps of the protocol; who fails is left out."""
+        for name in names:
+            for runner in [r for r in some if r in runners]:
+                try:
+                    getattr(runner, name)()
+                except (RuntimeError, OSError) as error:
+                    if runner.name == "martlet":
+                        raise
+                    failures[runner.name] = str(error)
+                    print(f"  {runner.name}: {error}", file=sys.stderr)
+                    runner.kill()
+                    runners.remove(runner)
     try:
         for name, command in commands.items():
-            if threads == 1:  # first steps are reported of one thread
-                touch_memory(1 if arguments.quick else 2)
-            try:
-                runners.append(Runner(name, command, processors, environment))
-            except (RuntimeError, OSError) as error:
-                if name == "martlet":
-                    raise
-                failures[name] = str(error)
-                print(f"  {name}: {error}", file=sys.stderr)
+            runner = Runner(name, command, processors, environment)
+            runners.append(runner)
+            if is_timed:
+                stage([runner], "set_up")
+                # Behind the set-up: within seconds the host has taken back what lies free.
+                touch_memory(1)
+                stage([runner], "begin", "begun")
+        if not is_timed:
+            stage(list(runners), "set_up", "begin", "begun")
         pair = None
         if threads == 2 and workload in SCALING:
             command = commands["martlet"][:-1] + ["1"]
@@ -155,8 +193,8 @@ def measure(workload, threads, arguments):
             entry = dict(step_ms=statistics.median(times), steps=len(times), rounds_ms=runner.rounds,
                          iqr_ms=times[len(times) * 3 // 4] - times[len(times) // 4],
                          first_step_s=runner.first["first_step_s"], **runner.end())
-            # A compiler that finds its own earlier result on disk has no first step to time.
-            if runner.name == "compile" and not cold:
+            # Not alone, or a compiler that finds its own earlier result on disk: nothing to report.
+            if not is_timed or runner.name == "compile" and not cold:
                 del entry["first_step_s"]
             results[runner.name] = entry
         return results, failures

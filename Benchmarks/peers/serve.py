@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """One workload in one framework, run in turns: serve.py torch|compile|jax WORKLOAD THREADS
 
-The protocol of `martlet bench --serve`: the first line says how long the first step took; then each
-line `run SECONDS` is answered with the time of every step, and `end` with what is known at the end.
-Between two lines the process sleeps.
+The protocol of `martlet bench --serve`: the first line says how long the set-up took; then the line `first`
+is answered with the time of the first step, each line `run SECONDS` with the time of every step, and `end` with
+what is known at the end. Between two lines the process sleeps.
 """
 import json
 import os
@@ -34,12 +34,14 @@ def main():
     else:
         import torch_peer as peer
     step, parameters = peer.build(WORKLOADS[workload], threads, framework == "compile")
-    setup = time.perf_counter() - begin
-    begin = time.perf_counter()
-    peer.wait(step())
-    say(first_step_s=time.perf_counter() - begin, setup_s=setup)
+    say(setup_s=time.perf_counter() - begin)
     for line in sys.stdin:
         words = line.split()
+        if words == ["first"]:
+            begin = time.perf_counter()
+            peer.wait(step())
+            say(first_step_s=time.perf_counter() - begin)
+            continue
         if words == ["end"]:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
             say(params=parameters, maxrss_mb=peak, versions=peer.VERSIONS)

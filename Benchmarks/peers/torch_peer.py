@@ -143,6 +143,15 @@ GRADIENTS = {
 }
 
 
+def small_lstm(w, draw):
+    x = draw.standard_normal((w["steps"], w["batch"], w["hidden"]), dtype=np.float32)
+    return nn.LSTM(w["hidden"], w["hidden"]), torch.from_numpy(x), lambda made: made[0].square().mean()
+
+
+# A model, its input and a scalar of what it gives: that, and its gradients by all parameters, are wanted.
+PARAMETERS_OF = {"lstm_small": small_lstm}
+
+
 def optimizer(name, parameters):
     if name == "adam":
         return torch.optim.Adam(
@@ -177,6 +186,16 @@ def build(w, threads, compiled):
             y = function(*inputs)
             return y, *torch.autograd.grad(y, inputs, cotangent)
         return pull, 0
+
+    if "parameters_of" in w:
+        model, x, loss = PARAMETERS_OF[w["parameters_of"]](w, draw)
+        parameters = list(model.parameters())
+        loss_of = wrap(lambda x: loss(model(x)))
+
+        def gradients():
+            y = loss_of(x)
+            return y, *torch.autograd.grad(y, parameters)
+        return gradients, sum(math.prod(p.shape) for p in parameters)
 
     model, x, y = sample(w, draw)
     count = sum(math.prod(p.shape) for p in model.parameters())

@@ -13,6 +13,7 @@ WORKLOADS = {
     "resnet20": dict(model="resnet20", batch=32, optimizer="momentum"),
     "lstm": dict(model="lstm", steps=64, batch=32, hidden=256, vocabulary=65, optimizer="adam"),
     "gru": dict(model="gru", steps=64, batch=32, hidden=256, vocabulary=65, optimizer="adam"),
+    "lstm_small": dict(parameters_of="lstm_small", steps=128, batch=8, hidden=64),
     "transformer": dict(model="transformer", tokens=128, batch=8, width=256, heads=4, layers=4,
                         vocabulary=512, optimizer="adam"),
     "attention2k": dict(gradient="attention", shapes=((1, 8, 2048, 64),) * 4),

@@ -146,8 +146,11 @@ struct BenchCommand: ParsableCommand {
     let probeStart = nowMilliseconds()
     let limits = MachineLimits.measure(options.isa, threads: options.threads)
     let probed = nowMilliseconds() - probeStart
+    if serve {
+      return try BenchServer(workload, options: options, start: start + probed, limits: limits)
+        .serve()
+    }
     let running = try RunningWorkload(workload, options: options, start: start + probed)
-    if serve { return try BenchServer(running, limits: limits).serve() }
     if let trace {
       try ChromeTrace(running, steps: 10).write(to: trace)
     }

@@ -3,26 +3,33 @@
 
 import Martlet
 
-/// Reads a line from standard input, answers it with one JSON object:
+/// Says {"setup_s": …} when inputs and first weights are in memory. Then it reads a line from standard
+/// input, answers it with one JSON object:
 ///
+///     first           {"first_step_s": …}: compiles, and makes the first step
 ///     run SECONDS     {"times_ms": […]}: a time for each step
 ///     end             what `--json` prints, of all steps, with needed_bytes; then it leaves
 struct BenchServer {
   let running: RunningWorkload
   let limits: MachineLimits?
 
-  init(_ running: RunningWorkload, limits: MachineLimits?) {
-    self.running = running
+  /// Set up, and with its first step behind it.
+  init(
+    _ workload: Workload, options: CompileOptions, start: Double, limits: MachineLimits?
+  ) throws {
     self.limits = limits
+    running = try RunningWorkload(workload, options: options, start: start) { seconds in
+      Output.line(JSONValue.object([.init("setup_s", number(seconds, 4))]).line)
+      guard let line = readLine(), line == "first" else {
+        throw ToolError("--serve: expected first")
+      }
+    }
+    Output.line(
+      JSONValue.object([.init("first_step_s", number(running.firstStepSeconds, 6))]).line)
   }
 
   func serve() throws {
     var all: [Double] = []
-    Output.line(
-      JSONValue.object([
-        .init("first_step_s", number(running.firstStepSeconds, 6)),
-        .init("setup_s", number(running.setupSeconds, 4)),
-      ]).line)
     while let line = readLine() {
       let words = line.split(separator: " ")
       if words.count == 2, words[0] == "run", let seconds = Double(words[1]), seconds >= 0 {

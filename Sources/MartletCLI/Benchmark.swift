@@ -24,13 +24,18 @@ struct RunningWorkload {
   let firstStepSeconds: Double
   let inputs: [NDArray]
 
-  /// Set-up counts from `start`; the first step from the model's closure to the loss.
-  init(_ workload: Workload, options: CompileOptions, start: Double) throws {
+  /// Set-up counts from `start`; the first step from the model's closure to the loss. In between
+  /// `isReady` gets the seconds of the set-up, and may wait.
+  init(
+    _ workload: Workload, options: CompileOptions, start: Double,
+    isReady: (Double) throws -> Void = { _ in }
+  ) throws {
     self.workload = workload
     self.options = options
     let prepared = try workload.prepare()
     inputs = prepared.inputs
     setupSeconds = (nowMilliseconds() - start) / 1e3
+    try isReady(setupSeconds)
     let first = nowMilliseconds()
     built = try prepared.build(options)
     try built.step(inputs)

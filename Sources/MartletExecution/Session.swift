@@ -35,6 +35,7 @@ public final class Session {
   private let callerArguments: [Int]
   private let inputSlots: [Int]
   private let resultSlots: [Int]
+  private let resultTypes: [TensorType]
   /// Positions of inputs that are indices with a range.
   private let boundedInputs: [Int]
   private let isRunning = Atomic(false)
@@ -92,6 +93,7 @@ public final class Session {
     }
     inputSlots = callerInputs.map(\.slot)
     resultSlots = program.results.map(\.slot)
+    resultTypes = program.results.map(\.type)
     boundedInputs = callerInputs.indices.filter { [callerInputs] in callerInputs[$0].bound != nil }
     if program.options.checks { poisonArena() }
     for (slot, memory) in program.constants { io[slot] = memory.base }
@@ -111,9 +113,20 @@ public final class Session {
   /// Throws a ``RunError`` when inputs differ from what was compiled, an index input is out of
   /// range, or another session writes the same state.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] {
+    var results: [NDArray] = []
+    results.reserveCapacity(resultSlots.count)
+    try run(inputs, and: nil) { results.append($0) }
+    return results
+  }
+
+  /// The same with one more input behind the others; `take` gets the results in order. For steps of
+  /// a microsecond: no array is made.
+  package func run(
+    _ inputs: [NDArray], and last: NDArray?, _ take: (NDArray) -> Void
+  ) throws(RunError) {
     try begin()
     defer { isRunning.store(false, ordering: .releasing) }
-    return try step(with: inputs)
+    try step(with: inputs, last, take)
   }
 
   private func begin() throws(RunError) {
@@ -179,40 +192,44 @@ public final class Session {
     }
   }
 
-  private func step(with inputs: [NDArray]) throws(RunError) -> [NDArray] {
-    guard inputs.count == callerArguments.count else {
+  private func step(
+    with inputs: [NDArray], _ last: NDArray?, _ take: (NDArray) -> Void
+  ) throws(RunError) {
+    let count = inputs.count + (last == nil ? 0 : 1)
+    guard count == callerInputs.count else {
       throw RunError(
-        .input, "the program takes \(callerArguments.count) inputs, got \(inputs.count)",
+        .input, "the program takes \(callerInputs.count) inputs, got \(count)",
         at: program.options.name,
         hint: "inputs: "
           + callerArguments.map { "\(program.arguments[$0].name) \(program.arguments[$0].type)" }
           .joined(separator: ", "))
     }
-    for position in callerInputs.indices {
-      let type = inputs[position].type
-      let expected = callerInputs[position]
-      if type != expected.type {
-        throw mismatch(inputs[position], program.arguments[callerArguments[position]])
-      }
-      if let bound = expected.bound {
-        let argument = program.arguments[callerArguments[position]]
-        try inputs[position].withUnsafeBytes { bytes throws(RunError) in
-          try checkRange(bytes, argument, bound)
-        }
-      }
-      io[expected.slot] = inputs[position].base
-    }
-    var outputs: [NDArray] = []
-    outputs.reserveCapacity(program.results.count)
-    for (index, result) in program.results.enumerated() {
+    for position in inputs.indices { try bind(inputs[position], position) }
+    if let last { try bind(last, inputs.count) }
+    for index in resultSlots.indices {
       // The memory of the last result serves again when its array is gone.
-      let memory = try results[index].reusable(byteCount: result.type.byteCount)
-      io[result.slot] = memory.base
-      outputs.append(NDArray(memory: memory, type: result.type))
+      io[resultSlots[index]] = try results[index].reusable(byteCount: resultTypes[index].byteCount)
+        .base
     }
     try execute()
-    withExtendedLifetime(inputs) {}
-    return outputs
+    withExtendedLifetime((inputs, last)) {}
+    for index in resultTypes.indices {
+      if let memory = results[index] { take(NDArray(memory: memory, type: resultTypes[index])) }
+    }
+  }
+
+  /// Binds what the caller passes at one position.
+  private func bind(_ input: NDArray, _ position: Int) throws(RunError) {
+    let expected = callerInputs[position]
+    guard input.type == expected.type else {
+      throw mismatch(input, program.arguments[callerArguments[position]])
+    }
+    if let bound = expected.bound {
+      try input.withUnsafeBytes { bytes throws(RunError) in
+        try checkRange(bytes, program.arguments[callerArguments[position]], bound)
+      }
+    }
+    io[expected.slot] = input.base
   }
 
   /// One run over the addresses in `io`.
@@ -350,6 +367,14 @@ public final class Session {
   private func checkRange(
     _ bytes: UnsafeRawBufferPointer, _ argument: Program.Argument, _ bound: Int
   ) throws(RunError) {
+    // Nearly always all are inside: one comparison an element, several at a time.
+    if argument.type.dtype == .int32, bound <= Int(Int32.max) {
+      var largest: UInt32 = 0
+      for value in bytes.bindMemory(to: Int32.self) {
+        largest = max(largest, UInt32(bitPattern: value))
+      }
+      if largest < UInt32(bound) { return }
+    }
     // Compared as Int: a bound may be larger than any index of the dtype.
     func scan<T: BinaryInteger>(_: T.Type) -> (Int, T)? {
       let values = bytes.bindMemory(to: T.self)

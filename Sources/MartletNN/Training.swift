@@ -151,12 +151,17 @@ public final class TrainingStep {
 
   /// One step on a list of inputs.
   public func run(_ inputs: [NDArray], learningRate: Double? = nil) throws -> StepResult {
-    var all: [NDArray] = []
-    all.reserveCapacity(inputs.count + 1)
-    all += inputs
-    all.append(try rateArray(learningRate ?? self.learningRate))
-    let results = try function.run(all)
-    return StepResult(loss: results[0], auxiliary: auxiliary(results, of: function))
+    var loss: NDArray?
+    var others: [NDArray] = []
+    let rate = try rateArray(learningRate ?? self.learningRate)
+    try function.session.run(inputs, and: rate) { result in
+      if loss == nil { loss = result } else { others.append(result) }
+    }
+    guard let loss else {
+      throw RunError(.mismatch, "the step has no result", at: program.options.name)
+    }
+    return StepResult(
+      loss: loss, auxiliary: others.isEmpty ? [:] : auxiliary([loss] + others, of: function))
   }
 
   /// The same step, bit for bit, with `CompileOptions.stopsAtNonFinite`: by a program of its own on

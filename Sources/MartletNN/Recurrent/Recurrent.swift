@@ -64,12 +64,14 @@ extension RecurrentCell {
       let (length, batch) = (x.shape[0], x.shape[1])
       let initial = state ?? zeroState(x, batch)
       guard let lengths else {
+        let shares = projectedRows(x)
         let made = segmentedScan(
-          over: [x], carrying: initial, reversed: reversed, checkpointEvery: nil, file: #fileID,
-          line: #line
+          over: [shares ?? x], carrying: initial, reversed: reversed, checkpointEvery: nil,
+          file: #fileID, line: #line
         ) { carry, x, numbers in
           plainScan(
-            over: [project(x[0])], carrying: carry, reversed: reversed, numbers: numbers,
+            over: [shares == nil ? project(x[0]) : x[0]], carrying: carry, reversed: reversed,
+            numbers: numbers,
             file: #fileID, line: #line
           ) { carry, step in
             let next = advance(step[0], carry)
@@ -99,6 +101,27 @@ extension RecurrentCell {
       }
       return RecurrentOutput(sequence: made.outputs[0], state: made.carry)
     }
+  }
+
+  /// The share of inputs that are looked up in a small table (an embedding of characters): the
+  /// table's rows are projected, and the shares looked up. For a vocabulary of 65 and 2,048 tokens
+  /// that is 65 rows instead of 2,048, forward and in both gradients; an output's bits are the same.
+  ///
+  /// Nil where the table is not much smaller than what is looked up, where its gradient is kept by
+  /// rows, or where loops store little: then a segment's shares are made when it runs.
+  private func projectedRows(_ x: Tensor) -> Tensor? {
+    let trace = x.trace
+    guard trace.parent == nil, !trace.checkpointsLoops, let value = x.value,
+      let node = trace.graph.definition(value), let op = node.op as? Gather, op.axis == 0,
+      case let table = node.operands[0], case let type = trace.graph.type(table),
+      type.shape.rank == 2, type.dtype == x.dtype,
+      type.shape[0] * 2 <= x.shape[0] * x.shape[1],
+      !trace.lookups.contains(where: { $0.rows.value == value })
+    else { return nil }
+    let indices = node.operands[1]
+    return record(
+      op, project(Tensor(trace: trace, value: table, type: type)),
+      Tensor(trace: trace, value: indices, type: trace.graph.type(indices)))
   }
 
   private func zeroState(_ x: Tensor, _ batch: Int) -> [Tensor] {
