@@ -3,6 +3,7 @@
 
 #include "martlet_conv.h"
 #include "martlet_gemm.h"
+#include "martlet_integer.h"
 #include "martlet_winograd.h"
 
 /* The drivers are the same for all instruction sets: they get the kernels that they drive. */
@@ -32,6 +33,9 @@
   MT_ENTRIES(float, f32, isa) MT_ENTRIES(double, f64, isa)                                        \
   void mt_conv2d_winograd_f32_##isa MT_P_CONV(mt_context *, float) {                              \
     mt_winograd_run(&mt_winograd_ops_##isa, cx, g, x, w, y, epilogue, p);                         \
+  }                                                                                               \
+  void mt_integer_conv2d_##isa MT_P_INTEGER(mt_context *, int) {                                  \
+    mt_integer_run(mt_integer_ops_##isa(), cx, g, x, w, y, epilogue, p);                          \
   }
 
 /* An exported program has one instruction set, and no table: it is linked by name. */

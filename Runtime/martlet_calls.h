@@ -18,6 +18,9 @@
 #define MT_P_GEMM_SIZE(CX, T) (const long *s, long *bytes)
 #define MT_P_CONV(CX, T) \
   (CX cx, const long *g, const T *x, const T *w, T *y, MT_EPILOGUE, void *const *p)
+#define MT_P_INTEGER(CX, T)                                                                     \
+  (CX cx, const long *g, const unsigned char *x, const signed char *w, T *y, MT_EPILOGUE, void *const *p)
+#define MT_P_INTEGER_PACK(CX, T) (CX cx, const long *s, const T *w, T *packed)
 #define MT_P_MAX_WINDOW(CX, T) (CX cx, const long *w, const T *x, T *y, int *index)
 #define MT_P_CHOSEN_WINDOW(CX, T) (CX cx, const long *w, const T *x, const int *index, T *y)
 #define MT_P_SUM_WINDOW(CX, T) (CX cx, const long *w, const T *x, T *y)
@@ -61,7 +64,8 @@
   X(attention_gradient_##S, MT_P_ATTENTION_GRADIENT, T)
 #define MT_VARIANT_CALLS(X)                                                               \
   MT_VARIANT_CALLS_OF(X, float, f32) MT_VARIANT_CALLS_OF(X, double, f64)                  \
-  X(conv2d_winograd_f32, MT_P_CONV, float)
+  X(conv2d_winograd_f32, MT_P_CONV, float)                                                \
+  X(integer_conv2d, MT_P_INTEGER, int)
 
 /* Along one axis, whose lines are walked one element after the other. */
 #define MT_LINE_CALLS_OF(X, T, S)                                \
@@ -113,6 +117,7 @@
   X(scatter_set_i64_2, MT_P_GATHER, long)                        \
   X(scatter_set_i64_4, MT_P_GATHER, long)                        \
   X(scatter_set_i64_8, MT_P_GATHER, long)                        \
+  X(integer_pack, MT_P_INTEGER_PACK, signed char)                \
   X(copy_rows, MT_P_COPY_ROWS, void)                             \
   X(parallel, MT_P_PARALLEL, void)                               \
   X(parallel_segments, MT_P_SEGMENTS, void)                      \

@@ -26,12 +26,15 @@
   MT_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define MT_TARGET_AVX2 MT_TARGET_BEGIN("avx2,fma,bmi2")
 #define MT_TARGET_AVX512 MT_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,fma,bmi2")
+#define MT_TARGET_AVX512_VNNI MT_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni,fma,bmi2")
 #define MT_TARGET_END MT_PRAGMA(clang attribute pop)
 #else
 #define MT_TARGET_BEGIN(features) MT_PRAGMA(GCC push_options) MT_PRAGMA(GCC target(features))
 #define MT_TARGET_AVX2 MT_TARGET_BEGIN("avx2,fma,bmi2")
 #define MT_TARGET_AVX512 \
   MT_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,fma,bmi2,prefer-vector-width=512")
+#define MT_TARGET_AVX512_VNNI \
+  MT_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni,fma,bmi2,prefer-vector-width=512")
 #define MT_TARGET_END MT_PRAGMA(GCC pop_options)
 #endif
 

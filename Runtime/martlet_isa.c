@@ -48,6 +48,21 @@ mt_isa mt_best_isa(void) {
 #endif
 }
 
+int mt_has_vnni(void) {
+#if MT_X86
+  static _Atomic int known = -1;
+  int has = atomic_load_explicit(&known, memory_order_relaxed);
+  if (has < 0) {
+    unsigned a, b, c = 0, d;
+    has = mt_best_isa() == MT_AVX512 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && ((c >> 11) & 1);
+    atomic_store_explicit(&known, has, memory_order_relaxed);
+  }
+  return has;
+#else
+  return 0;
+#endif
+}
+
 int mt_isa_supported(mt_isa isa) {
   if (isa == MT_BASELINE) return 1;
   const mt_isa best = mt_best_isa();

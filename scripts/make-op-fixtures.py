@@ -22,7 +22,7 @@ import scipy.special
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "Tests/OpConformanceTests/Fixtures"
 NP = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8,
-      "bool": np.bool_}
+      "i8": np.int8, "bool": np.bool_}
 SHORT = {np.dtype(v): k for k, v in NP.items()}
 FLOATS, INTS = ["f32", "f64"], ["i32", "i64", "u8"]
 SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.5, -2.5, 1e-6, -1e30]
@@ -39,7 +39,7 @@ def text(array):
     kind = SHORT[array.dtype]
     if kind == "bool":
         values = [str(int(v)) for v in array.ravel()]
-    elif kind in INTS:
+    elif kind in INTS or kind == "i8":
         values = [str(v) for v in array.ravel()]
     else:
         values = [np.format_float_scientific(v, trim="0") if np.isfinite(v) and v != 0 and
@@ -603,6 +603,44 @@ for number, (layout, causality, sizes, kind) in enumerate([
         case("attention", operands, [cast(laid(o), dtype), lse], 64, True, **attributes)
         case("attentionGradient", operands + [laid(dy), lse, delta],
              [cast(x, dtype) for x in joined(*shares)], 256, True, **attributes)
+
+# Products of bytes, of weights in panels of 16 columns and groups of four ----------------------------
+
+
+def packed_filter(w):
+    runs, run, columns = w.shape
+    padded = np.zeros((runs, (run + 3) // 4 * 4, (columns + 15) // 16 * 16), w.dtype)
+    padded[:, :run, :columns] = w
+    groups = padded.reshape(runs, padded.shape[1] // 4, 4, padded.shape[2] // 16, 16)
+    return groups.transpose(3, 0, 1, 4, 2).ravel()
+
+
+def byte_operands(x_shape, w_shape):
+    r = rng("bytes", x_shape, w_shape)
+    return (r.integers(0, 256, x_shape).astype(np.uint8), r.integers(-128, 128, w_shape).astype(np.int8))
+
+
+for shape in [(1, 4, 16), (3, 6, 5), (2, 9, 33), (1, 1, 1)]:
+    w = byte_operands((1,), shape)[1]
+    case("packFilter", [w], packed_filter(w))
+for shape, columns in [((3, 8), 5), ((1, 7), 1), ((9, 36), 19), ((2, 3, 4), 40), ((5,), 2)]:
+    x, w = byte_operands(shape, (shape[-1], columns))
+    case("integerDot", [x, packed_filter(w[None])], (x.astype(np.int64) @ w.astype(np.int64)).astype(np.int32),
+         columns=columns)
+for shape, window, columns, strides, pads, dilations, zero in [
+        ((2, 6, 5, 3), (3, 3), 5, (1, 1), (1, 1, 1, 1), (1, 1), 7),
+        ((1, 7, 8, 4), (3, 2), 18, (2, 3), (0, 1, 1, 0), (1, 1), 128),
+        ((1, 8, 7, 2), (2, 3), 3, (1, 1), (1, 2, 0, 1), (2, 2), 255),
+        ((2, 4, 4, 8), (1, 1), 4, (2, 2), (0, 0, 0, 0), (1, 1), 0)]:
+    x, w = byte_operands(shape, window + (shape[3], columns))
+    image = np.pad(x.astype(np.int64), ((0, 0), pads[:2], pads[2:], (0, 0)), constant_values=zero)
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, window)]
+    views = np.lib.stride_tricks.sliding_window_view(image, reach, axis=(1, 2))
+    views = views[:, ::strides[0], ::strides[1], :, ::dilations[0], ::dilations[1]]
+    y = np.einsum("nijcuv,uvco->nijo", views, w.astype(np.int64)).astype(np.int32)
+    rows = w.reshape((-1, shape[3], columns) if dilations[1] > 1 else (window[0], -1, columns))
+    case("integerConv2d", [x, packed_filter(rows)], y, input=list(shape[1:3]), kernel=list(window),
+         strides=list(strides), padding=list(pads), dilations=list(dilations), groups=1, columns=columns, zero=zero)
 
 OUT.mkdir(parents=True, exist_ok=True)
 for old in OUT.glob("*.txt"):

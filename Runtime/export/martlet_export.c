@@ -43,6 +43,9 @@
 #if defined(MT_EXPORT_WINOGRAD)
 #include "martlet_winograd.h"
 #endif
+#if defined(MT_EXPORT_INTEGER)
+#include "martlet_integer.h"
+#endif
 #if defined(MT_EXPORT_WINDOW)
 #include "martlet_window.h"
 #endif
@@ -92,6 +95,16 @@
 #undef E
 #undef V
 #undef M
+
+#if defined(MT_EXPORT_INTEGER)
+#define MT_INTEGER_NAME export
+#if defined(__AVX512VNNI__)
+#define MT_INTEGER_DOT 1
+#endif
+#include "martlet_integer_kernels.inc"
+#include "martlet_integer.c"
+const mt_integer_ops *MT_PASTE(mt_integer_ops_, MT_ISA)(void) { return &mt_integer_kernels_export; }
+#endif
 
 #if defined(MT_EXPORT_GEMM)
 #include "martlet_gemm.c"

@@ -24,6 +24,8 @@ enum { MT_ISA_COUNT = 4 };
 mt_isa mt_best_isa(void);
 /* Whether this CPU (and this build) has the instruction set. */
 int mt_isa_supported(mt_isa isa);
+/* Whether AVX-512 has the sums of products of bytes. */
+int mt_has_vnni(void);
 /* "baseline", "avx2", "avx512" or "neon"; NULL for any other value. */
 const char *mt_isa_name(mt_isa isa);
 /* The reverse of mt_isa_name: 1 and *isa is set, or 0. */

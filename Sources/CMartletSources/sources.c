@@ -205,6 +205,15 @@ static const unsigned char martlet_attention_kernels_inc[] = {
 static const unsigned char martlet_attention_rows_inc[] = {
 #embed "../../Runtime/martlet_attention_rows.inc"
 };
+static const unsigned char martlet_integer_c[] = {
+#embed "../../Runtime/martlet_integer.c"
+};
+static const unsigned char martlet_integer_h[] = {
+#embed "../../Runtime/martlet_integer.h"
+};
+static const unsigned char martlet_integer_kernels_inc[] = {
+#embed "../../Runtime/martlet_integer_kernels.inc"
+};
 static const mt_source sources[] = {
     {"martlet_export.c", martlet_export_c, sizeof martlet_export_c},
     {"martlet_export.h", martlet_export_h, sizeof martlet_export_h},
@@ -269,6 +278,9 @@ static const mt_source sources[] = {
     {"martlet_attention_gradient.inc", martlet_attention_gradient_inc, sizeof martlet_attention_gradient_inc},
     {"martlet_attention_kernels.inc", martlet_attention_kernels_inc, sizeof martlet_attention_kernels_inc},
     {"martlet_attention_rows.inc", martlet_attention_rows_inc, sizeof martlet_attention_rows_inc},
+    {"martlet_integer_kernels.inc", martlet_integer_kernels_inc, sizeof martlet_integer_kernels_inc},
+    {"martlet_integer.h", martlet_integer_h, sizeof martlet_integer_h},
+    {"martlet_integer.c", martlet_integer_c, sizeof martlet_integer_c},
 };
 
 const mt_source *mt_find_source(const char *name) {

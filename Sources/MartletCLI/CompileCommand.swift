@@ -12,9 +12,11 @@ struct CompileCommand: ParsableCommand {
     commandName: "compile",
     abstract: "Write a model as C that needs no library: inference, or training too.",
     discussion: """
-      MODEL is lenet5, mlp, a model directory, an .onnx file, or a file of IR text (.mir). Writes NAME.h, NAME.c, \
+      MODEL is lenet5, mlp, resnet20, a model directory, an .onnx file, or a file of IR text (.mir). Writes NAME.h, NAME.c, \
       martlet_runtime.h, martlet_runtime.c, the weights, a Makefile and a CMakeLists.txt. With --train \
-      the C trains: NAME_train_step, NAME_run on the parameters as they are, NAME_save and NAME_load.
+      the C trains: NAME_train_step, NAME_run on the parameters as they are, NAME_save and NAME_load. With \
+      --quantize int8 products run over bytes, scaled by what samples show: images of the data that \
+      the model was trained on, or those of --calibrate.
       """)
 
   @Argument(help: "lenet5, mlp, a model directory, an .onnx or a .mir file.")
@@ -36,6 +38,11 @@ struct CompileCommand: ParsableCommand {
   var dim: [String] = []
   @Option(help: "embed: tables in C; file or mmap: one file beside.")
   var weights: Weights = .embed
+  @Option(help: "int8: integer inference, with weights and activations of bytes.")
+  var quantize: QuantizedType?
+  @Option(
+    help: ArgumentHelp("Samples of the input, [n, …] of float32.", valueName: "file.npy"))
+  var calibrate: String?
 
   enum Form: String, CaseIterable, ExpressibleByArgument { case scalar, tile }
   enum Weights: String, CaseIterable, ExpressibleByArgument { case embed, file, mmap }
@@ -52,7 +59,15 @@ struct CompileCommand: ParsableCommand {
     return result
   }
 
-  func validate() throws { _ = try dimensions() }
+  func validate() throws {
+    _ = try dimensions()
+    if calibrate != nil, quantize == nil {
+      throw ValidationError("--calibrate goes with --quantize int8")
+    }
+    if quantize != nil, train {
+      throw ValidationError("--quantize is for inference: leave --train out")
+    }
+  }
 
   func run() throws {
     var sizes = try dimensions()
@@ -68,11 +83,16 @@ struct CompileCommand: ParsableCommand {
         "--dim \(unknown): the model has no such dimension\nexpected: batch"
           + (train ? " or predict" : ""))
     }
-    let options = try CompileOptions()
+    var options = try CompileOptions()
+    if quantize != nil {
+      options.quantization = try model.calibration(samples: calibrate, options)
+    }
     var export = ExportOptions(name: prefix ?? model.exportName)
     export.form = form == .tile ? .tile : .scalar
     export.weights = ExportOptions.Weights(rawValue: weights.rawValue) ?? .embed
-    export.summary = "\(model.exportName), \(train ? "training and inference" : "inference")"
+    export.summary =
+      "\(model.exportName), "
+      + (train ? "training and inference" : quantize == nil ? "inference" : "integer inference")
     if case .layers(_, _, _, let manifest?) = model {
       export.scaling = (manifest.mean, manifest.deviation)
       export.classes = manifest.classes
@@ -95,7 +115,20 @@ struct CompileCommand: ParsableCommand {
     }
     let onnx = try ONNXModel(contentsOf: model)
     let values = try onnx.filled([:], dimensions: sizes, seed: 0)
-    let compiled = try onnx.compile(known: values, options: try CompileOptions())
+    var options = try CompileOptions()
+    if quantize != nil {
+      guard let calibrate else {
+        throw ToolError(
+          "\(model): nothing to calibrate with\nhint: --calibrate FILE.npy holds samples of the input"
+        )
+      }
+      let floating = try onnx.compile(known: values, options: options)
+      guard let program = floating.session?.program else {
+        throw ToolError("\(model): the outputs do not depend on the inputs")
+      }
+      options.quantization = try Calibration(of: program, over: try Npy.load(calibrate))
+    }
+    let compiled = try onnx.compile(known: values, options: options)
     if let input = compiled.specialisedInputs.first {
       throw ToolError("\(model): the graph depends on the values of the input '\(input)'")
     }
@@ -146,14 +179,18 @@ extension ModelArgument {
       var options = options
       options.name = architecture.name
       let images = TensorSpec(Shape([batch] + input), name: "images")
-      return try ModelArgument.frozen(model, images, options)
+      return try ModelArgument.frozen(model, images, options).program
     }
   }
 
-  private static func frozen(
-    _ model: some Layer, _ images: TensorSpec, _ options: CompileOptions
-  ) throws -> Program {
-    try Martlet.compile(frozen: model, images, options: options) { model($0) }.program
+  /// Logits, or probabilities, with the weights as constants.
+  static func frozen(
+    _ model: some Layer, _ images: TensorSpec, _ options: CompileOptions,
+    probabilities: Bool = false
+  ) throws -> Function {
+    try Martlet.compile(frozen: model, images, options: options) {
+      probabilities ? softmax(model($0), axis: -1) : model($0)
+    }
   }
 
   /// A training step with Adam, and inference over the same state.

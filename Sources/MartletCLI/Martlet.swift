@@ -15,7 +15,8 @@ struct Tool: ParsableCommand {
       TrainCommand.self, RecipesCommand.self, SearchCommand.self, PredictCommand.self,
       SampleCommand.self,
       InspectCommand.self, SummaryCommand.self,
-      RunCommand.self, CompileCommand.self, ConvertCommand.self, ConformCommand.self,
+      RunCommand.self, CompileCommand.self, QuantizeCommand.self, ConvertCommand.self,
+      ConformCommand.self,
       DoctorCommand.self, BenchCommand.self,
     ])
 

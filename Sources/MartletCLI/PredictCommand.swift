@@ -30,6 +30,8 @@ struct PredictCommand: ParsableCommand {
       "Where test examples come from; for a recipe, where its relative paths start.",
       valueName: "name|dir"))
   var data: String?
+  @Option(help: "int8: integer inference, calibrated over the data that the model was trained on.")
+  var quantize: QuantizedType?
 
   func validate() throws {
     guard (file == nil) != (index == nil) else {
@@ -114,6 +116,14 @@ struct PredictCommand: ParsableCommand {
     let manifest = saved.manifest
     let scaling = PixelScaling(mean: manifest.mean, deviation: manifest.deviation)
     let input = try NDArray(pixels.map(scaling.value), shape: Shape([1] + shape))
+    if quantize != nil {
+      let argument = ModelArgument.layers(
+        saved.model, saved.architecture, input: shape, saved: manifest)
+      var options = try CompileOptions()
+      options.quantization = try argument.calibration(samples: nil, data: data, options)
+      let spec = TensorSpec(Shape([1] + shape), name: "image")
+      return try ModelArgument.frozen(saved.model, spec, options, probabilities: true)(input).floats
+    }
     let model = saved.model
     let predict = try compile(TensorSpec(Shape([1] + shape), name: "image")) {
       softmax(model($0), axis: -1)

@@ -21,7 +21,7 @@ struct TrainCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "lenet5, mlp, char-lm, sentiment, forecast, a recipe's file, or the name of a built-in recipe.",
+      "lenet5, mlp, resnet20, char-lm, sentiment, forecast, a recipe's file, or the name of a built-in recipe.",
       valueName: "model"))
   var model: String
   @Option(help: ArgumentHelp("Passes over the training images.", valueName: "n"))
@@ -90,7 +90,7 @@ struct TrainCommand: ParsableCommand {
   func validate() throws {
     guard isRecipe || isProgram || Architecture.names.contains(model) else {
       throw ValidationError(
-        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: " or ")), "
+        "unknown model '\(model)'; expected \(Architecture.names.joined(separator: ", ")), "
           + "\(TrainCommand.programs.joined(separator: ", ")), a recipe's file (.yaml), or one of "
           + "`martlet recipes`")
     }

@@ -83,6 +83,11 @@ package enum Compiler {
     try Widening.run(on: &graph)
     try PassManager(options.firstPasses + Pipeline.optimization).run(on: &graph, context)
     for (name, text) in log.texts { dump.write(name, "mir", text) }
+    if let calibration = options.quantization {
+      graph = try Quantization(graph).quantized(calibration.ranges)
+      try PassManager(Pipeline.optimization).run(on: &graph, context)
+      dump.write("quantized", "mir", graph.description)
+    }
     report.nodes = graph.nodes.count
 
     var lowered = try Rematerialization.lower(

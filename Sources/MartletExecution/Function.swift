@@ -53,6 +53,14 @@ public final class Function {
     session = try Session(program)
   }
 
+  /// The same closure, compiled with other options.
+  init(_ other: Function, options: CompileOptions) throws {
+    specs = other.specs
+    body = other.body
+    isTraining = other.isTraining
+    session = try Session(Function.trace(specs, options, isTraining, body))
+  }
+
   /// Traces and compiles. A program with loops that does not fit its memory budget is traced again,
   /// with loops that store less.
   package static func trace(

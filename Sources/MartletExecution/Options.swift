@@ -63,6 +63,10 @@ public struct CompileOptions: Sendable {
   /// parameters and the runtime's scratch are not in the arena.
   public var memoryBudget: Int?
 
+  /// Integer inference: products by constant weights run over bytes that are scaled by these
+  /// ranges. Nil for none. See ``Function/quantized(_:)``.
+  public var quantization: Calibration?
+
   package var isa: InstructionSet = .best
   /// Passes that run before all others: what a graph of another layout needs.
   package var firstPasses: [any Pass] = []

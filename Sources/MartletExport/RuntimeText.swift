@@ -20,6 +20,7 @@ struct RuntimeText {
     let arm = ["__aarch64__": 1, "__ARM_FEATURE_FMA": 1]
     return [
       (clang, avx512),
+      (clang, avx512.merging(["__AVX512VNNI__": 1], uniquingKeysWith: { a, _ in a })),
       (gcc, avx512.merging(["__OPTIMIZE_SIZE__": 1], uniquingKeysWith: { a, _ in a })),
       (gcc, avx2), (clang, ["__x86_64__": 1]), (gcc, arm), (gcc, ["MARTLET_THREADS": 4]),
     ].map { compiler, machine in compiler.merging(machine, uniquingKeysWith: { a, _ in a }) }
@@ -102,6 +103,7 @@ struct RuntimeText {
       "MT_EXPORT_CONV": conv,
       "MT_EXPORT_WINOGRAD": uses("conv2d_winograd"),
       "MT_EXPORT_WINDOW": uses("max_window", "window_", "sum_window") || conv,
+      "MT_EXPORT_INTEGER": uses("integer"),
       "MT_EXPORT_F64": symbols.contains {
         $0.hasSuffix("_f64")
           && ($0.contains("gemm") || $0.contains("conv") || $0.contains("window")
@@ -163,7 +165,7 @@ struct RuntimeText {
   /// Functions of the runtime that are not in its table and have external linkage.
   private static let internals: [String] = {
     var names = ["mt_part_scratch", "mt_part_workspace", "mt_shared_workspace", "mt_parts_for"]
-    names += ["mt_run_parts", "mt_winograd_tile", "mt_winograd_run"]
+    names += ["mt_run_parts", "mt_winograd_tile", "mt_winograd_run", "mt_integer_run"]
     for suffix in ["f32", "f64"] {
       names += [
         "mt_gemm_run_\(suffix)", "mt_gemm_packed_run_\(suffix)",

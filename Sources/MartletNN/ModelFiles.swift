@@ -9,9 +9,11 @@ package enum Architecture: Hashable, Sendable {
   case lenet5(classes: Int)
   /// ``MLP`` from the sizes of input, hidden layers and output.
   case mlp(sizes: [Int])
+  /// ``ResNet20`` for images of any size.
+  case resnet20(channels: Int, classes: Int)
 
   /// The names that a command line may say.
-  package static let names = ["lenet5", "mlp"]
+  package static let names = ["lenet5", "mlp", "resnet20"]
 
   /// The model of that name for images of a shape; nil for an unknown name.
   ///
@@ -30,6 +32,13 @@ package enum Architecture: Hashable, Sendable {
       return .lenet5(classes: classes)
     case "mlp":
       return .mlp(sizes: [input.reduce(1, *), 512, 256, classes])
+    case "resnet20":
+      guard input.count == 3 else {
+        throw DataError(
+          .mismatch, "resnet20 takes images", at: name, got: "\(input)",
+          expected: "height × width × channels")
+      }
+      return .resnet20(channels: input[2], classes: classes)
     default: return nil
     }
   }
@@ -39,6 +48,7 @@ package enum Architecture: Hashable, Sendable {
     switch self {
     case .lenet5: "lenet5"
     case .mlp: "mlp"
+    case .resnet20: "resnet20"
     }
   }
 
@@ -47,6 +57,7 @@ package enum Architecture: Hashable, Sendable {
     switch self {
     case .lenet5(let classes): classes
     case .mlp(let sizes): sizes.last ?? 0
+    case .resnet20(_, let classes): classes
     }
   }
 
@@ -55,6 +66,7 @@ package enum Architecture: Hashable, Sendable {
     switch self {
     case .lenet5(let classes): LeNet5(classes: classes)
     case .mlp(let sizes): MLP(sizes)
+    case .resnet20(let channels, let classes): ResNet20(channels: channels, classes: classes)
     }
   }
 
@@ -93,6 +105,13 @@ package enum Architecture: Hashable, Sendable {
         layers.append(dense(input, output))
       }
       return layers
+    case .resnet20(let channels, let classes):
+      return [
+        .object([
+          .init("type", .string("resnet20")), .init("in", .integer(channels)),
+          .init("out", .integer(classes)),
+        ])
+      ]
     }
   }
 
@@ -114,6 +133,16 @@ package enum Architecture: Hashable, Sendable {
         sizes.append(output)
       }
       self = .mlp(sizes: sizes)
+    case "resnet20":
+      let shape = manifest.inputShape
+      guard shape.count == 3, (1...4096).contains(shape[2]),
+        (1...(1 << 20)).contains(manifest.classes.count)
+      else {
+        throw DataError(
+          .mismatch, "resnet20 takes images", at: file, got: "\(shape)",
+          expected: "height × width × channels")
+      }
+      self = .resnet20(channels: shape[2], classes: manifest.classes.count)
     default:
       throw DataError(
         .unsupported, "a model that this version cannot build", at: file, got: manifest.name,

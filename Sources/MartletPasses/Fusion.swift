@@ -296,7 +296,7 @@ package struct Fusion {
     case .dot(let axes):
       let right = graph.type(node.operands[1]).shape
       cols = axes.rightFree(right.rank).reduce(1) { $0 * right[$1] }
-    case .conv2d, .conv2dInputGradient, .conv2dFilterGradient:
+    case .conv2d, .conv2dInputGradient, .conv2dFilterGradient, .integerDot, .integerConv2d:
       cols = type.shape.dimensions.last ?? 1
     }
     open(index, kind: .contraction, count: type.count, cols: cols)

@@ -58,6 +58,16 @@ extension Lowering {
       arguments = [.table(table), .buffer(a), .buffer(b)]
       reads = [a, b]
       flops = 2 * input[0] * g.outputHeight * g.outputWidth * filter.count
+    case .integerDot, .integerConv2d:
+      let a = dense(node.operands[0])
+      let b = dense(node.operands[1])
+      symbol = "mt_integer_conv2d"
+      let x = graph.type(node.operands[0]).shape
+      let table = contraction.integerTable(x)
+      arguments = [.table(table), .buffer(a), .buffer(b)]
+      reads = [a, b]
+      // n, output rows and columns, channels out; channels in, the window.
+      flops = 2 * table[0] * table[4] * table[5] * table[6] * table[3] * table[7] * table[8]
     }
     let epilogue = group.count > 0 ? build(index) : nil
     let raw: Int
@@ -234,5 +244,23 @@ extension Lowering {
       work: .launch([Schedule.Launch(kernel: kernel, buffers: [from, to], units: map.count)]),
       writes: [to], reads: [from], comment: "copy", bytes: 2 * map.count * dtype.byteCount,
       grain: 16384)
+  }
+}
+
+extension Contraction {
+  /// The table of `mt_integer_conv2d`: a matrix is an image of one column.
+  fileprivate func integerTable(_ x: Shape) -> [Int] {
+    switch self {
+    case .integerConv2d(let g, let columns, let zero):
+      var table = g.runtimeTable(batch: x[0], inputChannels: x[3], outputChannels: columns)
+      table[table.count - 1] = zero
+      return table
+    case .integerDot(let columns):
+      let rows = x.dimensions.dropLast().reduce(1, *)
+      return [
+        1, rows, 1, x.dimensions.last ?? 1, rows, 1, columns, 1, 1, 1, 1, 0, 0, 1, 1, 0,
+      ]
+    default: return []
+    }
   }
 }

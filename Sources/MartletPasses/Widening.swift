@@ -73,11 +73,14 @@ package enum Widening {
     return zip(results, types).map { narrowed($0, to: $1.dtype) }
   }
 
-  /// Whether an operation reads no element's value, so that any dtype is as good as another.
+  /// Whether an operation reads no element's value, so that any dtype is as good as another; or has
+  /// kernels for the storage dtype itself.
   private static func movesElements(_ op: any Op) -> Bool {
     switch op.lowering {
     case .view, .identity, .constant: true
-    default: op is Concatenate || op is Gather || op is TakeAlong
+    default:
+      op is Concatenate || op is Gather || op is TakeAlong || op is PackFilter
+        || op is IntegerDot || op is IntegerConv2D
     }
   }
 

@@ -46,6 +46,26 @@ func labels(_ count: Int, below bound: Int) throws -> NDArray {
     }
   }
 
+  /// Integer inference: bits as in process, where gcc and clang have VNNI and where they have not.
+  @Test(arguments: EmissionForm.allCases) func quantizedLenet5(_ form: EmissionForm) throws {
+    let model = LeNet5()
+    let images = try array([3, 28, 28, 1])
+    let floating = try compile(frozen: model, TensorSpec([3, 28, 28, 1], name: "images")) {
+      model($0)
+    }
+    let function = try floating.quantized(try Calibration(of: floating, over: images))
+    let exported = try Exported("lenet5", run: function.program, inputs: [images]) {
+      $0.form = form
+    }
+    let expected = try function.run([images])[0].withUnsafeBytes { Array($0) }
+    for compiler in Compiler.found {
+      for flags in form == .tile ? [native, "", "-mavx2 -mfma"] : [native] {
+        let got = try exported.run(compiler.rawValue, "-O0 \(flags)")
+        #expect(got == expected, "\(compiler) \(flags): bits")
+      }
+    }
+  }
+
   @Test(arguments: EmissionForm.allCases) func lenet5Training(_ form: EmissionForm) throws {
     let model = LeNet5()
     let step = try compile(

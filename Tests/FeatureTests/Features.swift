@@ -24,6 +24,15 @@ let sections: [Section] = [
       Feature("Stop-gradient", "stopGradient", by: "GradientTests/nothingFlowsThroughAStop"),
     ]),
   Section(
+    title: "Integer inference",
+    features: [
+      Feature(
+        "Weights of int8 by channel, activations of uint8 calibrated over samples, exact sums",
+        "Calibration", "quantized", by: "QuantizationTests/productsFollowTheirDefinition",
+        "QuantizationTests/lenet5HasTheSameBitsHoweverItRuns",
+        "QuantizationTests/chainsStayInBytes", "EqualityTests/quantizedLenet5")
+    ]),
+  Section(
     title: "Layers",
     features: [
       Feature(

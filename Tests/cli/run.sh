@@ -37,7 +37,7 @@ last() {
 
 # Wrong usage: 64.
 run 64 "no such command" "$tool" fly
-run 64 "no such model" "$tool" train lenet6 && says "no such model" "lenet5 or mlp, char-lm"
+run 64 "no such model" "$tool" train lenet6 && says "no such model" "lenet5, mlp, resnet20, char-lm"
 run 64 "no such optimizer" "$tool" train mlp --optimizer adamw && says "optimizer" "adam"
 run 64 "batch of zero" "$tool" train mlp --batch 0
 run 64 "epochs that are no number" "$tool" train mlp --epochs many

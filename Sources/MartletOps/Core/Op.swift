@@ -94,6 +94,10 @@ package enum Contraction: Hashable, Sendable {
   case conv2dInputGradient(Conv2DGeometry)
   /// Input, cotangent of the output → cotangent of the filter.
   case conv2dFilterGradient(Conv2DGeometry)
+  /// u8 by packed i8 → i32.
+  case integerDot(columns: Int)
+  /// NHWC u8 by packed i8 → i32; `zero` stands around the images.
+  case integerConv2d(Conv2DGeometry, columns: Int, zero: Int)
 }
 
 /// One call of the runtime: `symbol(cx, arguments…)`.

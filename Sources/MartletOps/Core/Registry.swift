@@ -28,6 +28,7 @@ package enum Registry {
     // Contraction
     Dot.self,
     Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+    IntegerDot.self, IntegerConv2D.self, PackFilter.self,
     // Attention
     Attention.self, AttentionGradient.self,
     // Window, Indexing

@@ -1,0 +1,172 @@
+/* Products of bytes: packing of weights, and which rows a task computes. */
+#include "martlet_integer.h"
+
+#include <string.h>
+
+void mt_integer_pack MT_P_INTEGER_PACK(mt_context *, signed char) {
+  (void)cx;
+  const long runs = s[0], run = s[1], columns = s[2];
+  const long groups = mt_ceil(run, MT_QUAD), panels = mt_ceil(columns, MT_PANEL);
+  memset(packed, 0, (size_t)(panels * runs * groups * MT_PANEL_BYTES));
+  for (long j = 0; j < panels; ++j) {
+    const long width = mt_min(MT_PANEL, columns - j * MT_PANEL);
+    for (long t = 0; t < runs; ++t) {
+      for (long k = 0; k < run; ++k) {
+        const signed char *from = w + (t * run + k) * columns + j * MT_PANEL;
+        signed char *to = packed + ((j * runs + t) * groups + k / MT_QUAD) * MT_PANEL_BYTES + k % MT_QUAD;
+        for (long c = 0; c < width; ++c) to[c * MT_QUAD] = from[c];
+      }
+    }
+  }
+}
+
+typedef struct {
+  const mt_integer_ops *o;
+  mt_context *cx;
+  const unsigned char *x;
+  const signed char *w;
+  int *y;
+  mt_kernel epilogue;
+  void *const *p;
+  long n, ih, iw, ic, oh, ow, oc, kh, kw, sh, sw, pt, pl, dh, dw;
+  int zero;
+  long runs, run, groups, panel; /* of the weights */
+  int copies;                    /* a band of the image is copied, with what stands around it */
+  long band, bands, width;       /* output rows of a band; bands of an image; columns of the copy */
+  int parts;
+} mt_integer_job;
+
+/* Rows of the image, or of the copy, that `rows` rows of the output read. */
+static long mt_integer_reach(const mt_integer_job *j, long rows) {
+  return (rows - 1) * j->sh + (j->kh - 1) * j->dh + 1;
+}
+
+/* Without memory: each sum by itself. */
+static void mt_integer_naive(const mt_integer_job *j, long image, long from, long to) {
+  const unsigned char *x = j->x + image * j->ih * j->iw * j->ic;
+  int *y = j->y + (image * j->oh + from) * j->ow * j->oc;
+  for (long i = from * j->ow; i < to * j->ow; ++i) {
+    for (long c = 0; c < j->oc; ++c, ++y) {
+      const signed char *w = j->w + c / MT_PANEL * j->panel + c % MT_PANEL * MT_QUAD;
+      unsigned sum = 0;
+      for (long u = 0; u < j->kh; ++u) {
+        const long row = i / j->ow * j->sh - j->pt + u * j->dh;
+        for (long v = 0; v < j->kw; ++v) {
+          const long column = i % j->ow * j->sw - j->pl + v * j->dw;
+          const int inside = row >= 0 && row < j->ih && column >= 0 && column < j->iw;
+          for (long k = 0; k < j->ic; ++k) {
+            const long run = j->dw == 1 ? u : u * j->kw + v, at = j->dw == 1 ? v * j->ic + k : k;
+            const int weight = w[(run * j->groups + at / MT_QUAD) * MT_PANEL_BYTES + at % MT_QUAD];
+            sum += (unsigned)(weight * (inside ? x[(row * j->iw + column) * j->ic + k] : j->zero));
+          }
+        }
+      }
+      *y = (int)sum;
+    }
+  }
+}
+
+/* The rows [from, from + rows) of the padded image, `width` columns of it. */
+static void mt_integer_copy(const mt_integer_job *j, const unsigned char *x, long from, long rows,
+                            unsigned char *to) {
+  const long ic = j->ic, left = mt_min(mt_max(j->pl, 0), j->width), skip = mt_max(-j->pl, 0);
+  const long some = mt_max(mt_min(j->width - left, j->iw - skip), 0);
+  const long right = j->width - left - some;
+  for (long r = 0; r < rows; ++r, to += j->width * ic) {
+    const long row = from + r;
+    if (row < 0 || row >= j->ih) {
+      memset(to, j->zero, (size_t)(j->width * ic));
+      continue;
+    }
+    if (left > 0) memset(to, j->zero, (size_t)(left * ic));
+    if (some > 0) memcpy(to + left * ic, x + (row * j->iw + skip) * ic, (size_t)(some * ic));
+    if (right > 0) memset(to + (left + some) * ic, j->zero, (size_t)(right * ic));
+  }
+}
+
+static void mt_integer_rows(void *argument, int part) {
+  const mt_integer_job *j = argument;
+  const mt_integer_ops *o = j->o;
+  const long units = j->n * j->bands, first = units * part / j->parts;
+  const long stop = units * (part + 1) / j->parts, pixels = j->band * j->ow;
+  const size_t pointers = (size_t)(pixels + o->rows + j->runs) * sizeof(void *);
+  const size_t copy = j->copies ? (size_t)(mt_integer_reach(j, j->band) * j->width * j->ic) + MT_QUAD : 0;
+  char *room = first < stop ? mt_part_workspace(j->cx, part, pointers + copy) : NULL;
+  const unsigned char **a = (const unsigned char **)(void *)room;
+  long *runs = (long *)(void *)(room ? room + (size_t)(pixels + o->rows) * sizeof(void *) : NULL);
+  unsigned char *image_copy = (unsigned char *)(room ? room + pointers : NULL);
+  const long line = (j->copies ? j->width : j->iw) * j->ic;
+  for (long t = 0; room != NULL && t < j->runs; ++t) {
+    runs[t] = j->dw == 1 ? t * j->dh * line : t / j->kw * j->dh * line + t % j->kw * j->dw * j->ic;
+  }
+  if (room && j->copies) memset(image_copy + copy - MT_QUAD, 0, MT_QUAD);
+  /* Weights that stay in the level 1 cache pass under each tile of rows; others are read once a band. */
+  const int inner = j->panel * mt_ceil(j->oc, MT_PANEL) <= 24 << 10;
+  for (long u = first; u < stop; ++u) {
+    const long image = u / j->bands, from = u % j->bands * j->band;
+    const long to = mt_min(j->oh, from + j->band), rows = (to - from) * j->ow;
+    const long row = (image * j->oh + from) * j->ow;
+    int *y = j->y + row * j->oc;
+    if (room == NULL) {
+      mt_integer_naive(j, image, from, to);
+    } else {
+      const unsigned char *x = j->x + image * j->ih * j->iw * j->ic;
+      if (j->copies) {
+        mt_integer_copy(j, x, from * j->sh - j->pt, mt_integer_reach(j, to - from), image_copy);
+        x = image_copy;
+      } else {
+        x += from * j->sh * line;
+      }
+      long count = 0;
+      for (long r = 0; r < to - from; ++r) {
+        const unsigned char *at = x + r * j->sh * line;
+        for (long c = 0; c < j->ow; ++c, at += j->sw * j->ic) a[count++] = at;
+      }
+      for (long extra = 0; extra < o->rows; ++extra) a[count + extra] = a[count - 1];
+      const long wide = o->panels * MT_PANEL;
+      if (inner) {
+        for (long r = 0; r < rows; r += o->rows) {
+          for (long c = 0; c < j->oc; c += wide) {
+            o->tile(y + r * j->oc + c, j->oc, mt_min(o->rows, rows - r), mt_min(wide, j->oc - c), a + r,
+                    runs, j->runs, j->groups, j->w + c / MT_PANEL * j->panel, j->panel);
+          }
+        }
+      } else {
+        for (long c = 0; c < j->oc; c += wide) {
+          for (long r = 0; r < rows; r += o->rows) {
+            o->tile(y + r * j->oc + c, j->oc, mt_min(o->rows, rows - r), mt_min(wide, j->oc - c), a + r,
+                    runs, j->runs, j->groups, j->w + c / MT_PANEL * j->panel, j->panel);
+          }
+        }
+      }
+    }
+    if (j->epilogue) j->epilogue(j->p, row, row + rows, mt_part_scratch(j->cx, part));
+  }
+}
+
+void mt_integer_run(const mt_integer_ops *o, mt_context *cx, const long *g, const unsigned char *x,
+                    const signed char *w, int *y, mt_kernel epilogue, void *const *p) {
+  mt_integer_job j = {.o = o, .cx = cx, .x = x, .w = w, .y = y, .epilogue = epilogue, .p = p,
+                      .n = g[0], .ih = g[1], .iw = g[2], .ic = g[3], .oh = g[4], .ow = g[5], .oc = g[6],
+                      .kh = g[7], .kw = g[8], .sh = g[9], .sw = g[10], .pt = g[11], .pl = g[12],
+                      .dh = g[13], .dw = g[14], .zero = (int)g[15], .parts = 1};
+  const long rows = j.n * j.oh * j.ow;
+  if (rows <= 0 || j.oc <= 0) return;
+  j.runs = j.dw == 1 ? j.kh : j.kh * j.kw;
+  j.run = j.dw == 1 ? j.kw * j.ic : j.ic;
+  j.groups = mt_ceil(j.run, MT_QUAD);
+  j.panel = j.runs * j.groups * MT_PANEL_BYTES;
+  j.width = (j.ow - 1) * j.sw + (j.kw - 1) * j.dw + 1;
+  /* The last group of a run may end behind the image: then, too, a copy is read. */
+  j.copies = j.pt != 0 || j.pl != 0 || j.width > j.iw || mt_integer_reach(&j, j.oh) > j.ih
+             || j.run % MT_QUAD != 0;
+  /* What a band writes, and reads, stays in the level 2 cache until the epilogue has it. */
+  const long bytes = j.ow * j.oc * (long)sizeof(int) + j.sh * j.width * j.ic;
+  j.band = mt_min(mt_max((96 << 10) / bytes, 1), j.oh);
+  const double work = (double)rows * (double)j.oc * (double)(j.runs * j.groups * MT_QUAD);
+  if (work > 1e6) j.parts = mt_parts_for(cx, (long)(work / 5e5), 1);
+  if (j.n * mt_ceil(j.oh, j.band) < j.parts) j.band = mt_max(mt_ceil(j.oh, mt_ceil(j.parts, j.n)), 1);
+  j.bands = mt_ceil(j.oh, j.band);
+  j.parts = (int)mt_min(j.parts, j.n * j.bands);
+  mt_run_parts(cx, j.parts, mt_integer_rows, &j);
+}

@@ -1,0 +1,96 @@
+/* Products of bytes on every instruction set, exact, against plain loops; packing; threads; epilogues. */
+#include "support.h"
+
+enum { N, IH, IW, IC, OH, OW, OC, KH, KW, SH, SW, PT, PL, DH, DW, ZERO };
+
+typedef void (*integer_conv)(mt_context *, const long *, const unsigned char *, const signed char *, int *,
+                             mt_kernel, void *const *);
+typedef void (*integer_pack)(mt_context *, const long *, const signed char *, signed char *);
+
+static void plain(const long *g, const unsigned char *x, const signed char *w, int *y) {
+  for (long n = 0; n < g[N]; ++n)
+    for (long oy = 0; oy < g[OH]; ++oy)
+      for (long ox = 0; ox < g[OW]; ++ox)
+        for (long o = 0; o < g[OC]; ++o, ++y) {
+          long sum = 0;
+          for (long u = 0; u < g[KH]; ++u)
+            for (long v = 0; v < g[KW]; ++v)
+              for (long c = 0; c < g[IC]; ++c) {
+                const long iy = oy * g[SH] - g[PT] + u * g[DH], ix = ox * g[SW] - g[PL] + v * g[DW];
+                const int inside = iy >= 0 && ix >= 0 && iy < g[IH] && ix < g[IW];
+                const long a = inside ? x[((n * g[IH] + iy) * g[IW] + ix) * g[IC] + c] : g[ZERO];
+                sum += a * w[((u * g[KW] + v) * g[IC] + c) * g[OC] + o];
+              }
+          *y = (int)sum;
+        }
+}
+
+static void check(mt_context *const *contexts, int count, const long *g, int extreme) {
+  const long run = g[DW] == 1 ? g[KW] * g[IC] : g[IC], runs = g[DW] == 1 ? g[KH] : g[KH] * g[KW];
+  const long inputs = g[N] * g[IH] * g[IW] * g[IC], rows = g[N] * g[OH] * g[OW], outputs = rows * g[OC];
+  const long weights = runs * run * g[OC], packed_size = (g[OC] + 15) / 16 * runs * ((run + 3) / 4) * 64;
+  unsigned char *x = elements(inputs, 1);
+  signed char *w = elements(weights, 1), *packed = elements(packed_size, 1);
+  int *want = elements(outputs, sizeof(int));
+  for (long i = 0; i < inputs; ++i) x[i] = extreme ? 255 : (unsigned char)random_bits();
+  for (long i = 0; i < weights; ++i) {
+    w[i] = extreme ? (extreme > 0 ? 127 : -128) : (signed char)((int)(random_bits() & 255) - 128);
+  }
+  plain(g, x, w, want);
+  const long s[] = {runs, run, g[OC]};
+  FUNCTION(integer_pack, "mt_integer_pack", MT_BASELINE)(contexts[0], s, w, packed);
+  for (int isa = 0; isa < MT_ISA_COUNT; ++isa) {
+    if (!mt_isa_supported((mt_isa)isa)) continue;
+    integer_conv conv = FUNCTION(integer_conv, "mt_integer_conv2d", (mt_isa)isa);
+    for (int t = 0; t < count; ++t) {
+      int *counts = elements(rows, sizeof(int)), *y = elements(outputs, sizeof(int));
+      void *p[] = {counts};
+      memset(y, 0x5a, (size_t)outputs * sizeof(int));
+      mt_context_enter(contexts[t]);
+      conv(contexts[t], g, x, packed, y, count_rows, p);
+      mt_context_leave(contexts[t]);
+      long bad = 0, missed = 0;
+      for (long i = 0; i < outputs; ++i) bad += y[i] != want[i];
+      for (long i = 0; g[OC] > 0 && i < rows; ++i) missed += counts[i] != 1;
+      CHECK(bad == 0 && missed == 0,
+            "%s, %d threads: n %ld in %ldx%ldx%ld out %ldx%ldx%ld kernel %ldx%ld stride %ld %ld pad %ld %ld "
+            "dilation %ld %ld: %ld of %ld wrong, %ld rows missed",
+            mt_isa_name((mt_isa)isa), mt_context_threads(contexts[t]), g[N], g[IH], g[IW], g[IC], g[OH],
+            g[OW], g[OC], g[KH], g[KW], g[SH], g[SW], g[PT], g[PL], g[DH], g[DW], bad, outputs, missed);
+      free(counts), free(y);
+    }
+  }
+  free(x), free(w), free(packed), free(want);
+}
+
+int main(void) {
+  const int threads[] = {1, 2, 5};
+  mt_context *contexts[3];
+  for (int i = 0; i < 3; ++i) contexts[i] = mt_context_create(threads[i], 64);
+  static const long cases[][16] = {
+      {3, 28, 28, 1, 28, 28, 6, 5, 5, 1, 1, 2, 2, 1, 1, 7},  {2, 14, 14, 6, 10, 10, 16, 5, 5, 1, 1, 0, 0, 1, 1, 0},
+      {2, 9, 8, 3, 9, 8, 40, 3, 3, 1, 1, 1, 1, 1, 1, 128},   {2, 9, 11, 5, 5, 6, 7, 3, 3, 2, 2, 1, 1, 1, 1, 3},
+      {1, 13, 12, 4, 4, 4, 9, 3, 2, 3, 3, 0, 1, 1, 1, 9},    {2, 12, 13, 4, 8, 9, 6, 3, 3, 1, 1, 0, 0, 2, 2, 1},
+      {2, 12, 13, 3, 7, 5, 6, 3, 3, 2, 3, 2, 1, 2, 3, 200},  {2, 10, 10, 4, 6, 6, 8, 3, 3, 1, 1, -1, -1, 1, 1, 1},
+      {1, 32, 32, 16, 32, 32, 16, 3, 3, 1, 1, 1, 1, 1, 1, 5}, {2, 16, 16, 16, 8, 8, 32, 3, 3, 2, 2, 1, 1, 1, 1, 0},
+      {1, 16, 16, 64, 16, 16, 64, 3, 3, 1, 1, 1, 1, 1, 1, 0}, {2, 8, 8, 64, 4, 4, 70, 1, 1, 2, 2, 0, 0, 1, 1, 0},
+      {1, 3, 3, 2, 9, 9, 3, 5, 5, 1, 1, 5, 5, 1, 1, 17},     {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0},
+      {0, 4, 4, 2, 4, 4, 3, 1, 1, 1, 1, 0, 0, 1, 1, 0},      {2, 4, 4, 0, 4, 4, 3, 1, 1, 1, 1, 0, 0, 1, 1, 0},
+      {2, 4, 4, 3, 4, 4, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) check(contexts, 3, cases[i], 0);
+  /* Matrices [m, k] · [k, n]: an image of one column. */
+  const long ms[] = {1, 2, 3, 4, 5, 8, 13, 33}, ks[] = {1, 3, 4, 25, 64, 400}, ns[] = {1, 10, 16, 17, 33, 48, 64, 65, 130};
+  for (size_t m = 0; m < sizeof ms / sizeof ms[0]; ++m)
+    for (size_t k = 0; k < sizeof ks / sizeof ks[0]; ++k)
+      for (size_t n = 0; n < sizeof ns / sizeof ns[0]; ++n) {
+        const long g[] = {1, ms[m], 1, ks[k], ms[m], 1, ns[n], 1, 1, 1, 1, 0, 0, 1, 1, 0};
+        check(contexts, n == 0 ? 3 : 1, g, 0);
+      }
+  const long large[] = {1, 300, 1, 384, 300, 1, 200, 1, 1, 1, 1, 0, 0, 1, 1, 0};
+  check(contexts, 3, large, 0);
+  /* The largest sums, where products of pairs would saturate. */
+  for (int extreme = -1; extreme <= 1; extreme += 2) check(contexts, 1, large, extreme);
+  for (int i = 0; i < 3; ++i) mt_context_destroy(contexts[i]);
+  return finish("integer");
+}
