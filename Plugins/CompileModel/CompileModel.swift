@@ -42,7 +42,7 @@ struct CommandError: Error, CustomStringConvertible {
     if trains { options.append("--train") }
     if let form { options += ["--form", form] }
     for dimension in dimensions { options += ["--dim", dimension] }
-    try run(try tool(context), options)
+    try run(try tool(), options)
 
     let sources = context.package.directoryURL.appending(path: "Sources")
     let target = sources.appending(path: "C\(name)")
@@ -73,9 +73,18 @@ struct CommandError: Error, CustomStringConvertible {
       """)
   }
 
-  private func tool(_ context: PluginContext) throws -> URL {
-    if let tool = try? context.tool(named: "martlet") { return tool.url }
-    return try context.tool(named: "MartletCLI").url
+  /// Built when the command is called: a plugin that depended on the tool would have every build of a
+  /// package compile all of it once more, for the host.
+  private func tool() throws -> URL {
+    var parameters = PackageManager.BuildParameters()
+    parameters.configuration = .release
+    let result = try packageManager.build(.product("martlet"), parameters: parameters)
+    guard result.succeeded,
+      let tool = result.builtArtifacts.first(where: {
+        $0.kind == .executable && $0.url.lastPathComponent == "martlet"
+      })
+    else { throw CommandError("the tool martlet does not build:\n\(result.logText)") }
+    return tool.url
   }
 
   private func run(_ tool: URL, _ arguments: [String]) throws {

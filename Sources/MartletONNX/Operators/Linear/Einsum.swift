@@ -16,7 +16,7 @@ struct Einsum: Operator {
   private static func spelledOut(
     _ equation: String, _ operands: [Tensor], _ node: NodeContext
   ) throws -> String {
-    guard equation.contains("...") else { return equation }
+    guard equation.hasText("...") else { return equation }
     let sides = equation.replacing("...", with: ".").split(
       separator: "->", omittingEmptySubsequences: false)
     let terms = sides[0].split(separator: ",", omittingEmptySubsequences: false)
@@ -27,7 +27,7 @@ struct Einsum: Operator {
       !equation.contains($0)
     }
     var widest = 0
-    for (term, operand) in zip(terms, operands) where term.contains(".") {
+    for (term, operand) in zip(terms, operands) where term.utf8.contains(UInt8(ascii: ".")) {
       widest = max(widest, operand.rank - (term.count - 1))
     }
     guard widest <= free.count else { throw node.invalid("too many axes for letters") }
