@@ -6,7 +6,7 @@ TOOL = $(shell $(SWIFT) build $(BUILD_FLAGS) --show-bin-path)/martlet
 MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
-  test-cli test-lib test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
+  test-cli test-lib test-embedded test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
   compare-recipes conform models embed optimizers fuzz
 
 all: build
@@ -51,7 +51,7 @@ demo-text: build
 	$(TOOL) sample hamlet.martlet --prompt "To be" --length 30 --beam 3
 
 # The summary of the Swift tests is the last line.
-test: deps test-runtime test-cli test-counts test-swift
+test: deps test-runtime test-cli test-counts test-embedded test-swift
 
 # The C runtime with gcc and with clang, all warnings as errors; under gcc's sanitizers; for AArch64
 # under emulation where the cross-compiler is there.
@@ -76,6 +76,12 @@ test-package: build
 test-lib: build lib
 	scripts/build-library $(LIB)/core MartletC
 	CORE=$(LIB)/core Tests/capi/run.sh $(LIB) $(TOOL)
+
+# The same as a part of `make test`: with ONNX only, from the objects of the tool, times not judged.
+LIB_BYTES ?= 27000000
+test-embedded: build
+	scripts/build-library $(LIB) MartletCONNX
+	TIMES=tell Tests/capi/run.sh $(LIB) $(TOOL) $(LIB_BYTES)
 
 # What the benchmark workloads compile to: no count may grow unnoticed. `make counts` records them.
 test-counts: build
@@ -117,9 +123,11 @@ slow:
 	$(SWIFT) build $(BUILD_FLAGS) --product martlet
 	Tests/cli/kill_checkpoints.sh $(TOOL) 500
 
-# Builds and runs every host app of Examples/embed with the tool: each is a folder with a Makefile.
-embed: build
-	scripts/embed $(TOOL)
+# Builds and runs every host app of Examples, each a folder with a Makefile, and prints what an embedded
+# model costs beside its targets.
+embed: build lib
+	scripts/build-library $(LIB)/core MartletC
+	scripts/embed $(TOOL) $(LIB) $(LIB)/core
 
 bench: build
 	scripts/bench $(TOOL)

@@ -60,12 +60,18 @@ let package = Package(
         "MartletTraining",
       ]),
 
+    // Recipes as trees that are checked, and the models that they describe; no file of data is read.
+    .target(
+      name: "MartletRecipeModels",
+      dependencies: ["MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining"]),
+
     // The C library: handles and the header in C, the functions in Swift.
     .target(name: "CMartlet"),
     .target(
       name: "MartletC",
       dependencies: [
         "CMartlet", "MartletIR", "MartletOps", "MartletExecution", "MartletNN",
+        "MartletRecipeModels",
       ]),
 
     .target(
@@ -93,7 +99,7 @@ let package = Package(
       name: "MartletRecipes",
       dependencies: [
         "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
-        "MartletData", .product(name: "Yams", package: "Yams"),
+        "MartletRecipeModels", "MartletData", .product(name: "Yams", package: "Yams"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Events/tensorboard.proto"],
@@ -125,7 +131,8 @@ let package = Package(
       name: "MartletCONNX",
       dependencies: ["MartletIR", "MartletExecution", "MartletONNX", "MartletC"]),
 
-    // Writes a Swift type for a model file; for the plugin, which packages with models use.
+    // Writes a Swift type for a model file; for the plugins, which packages with models use. They
+    // depend on nothing else: what a plugin depends on is compiled once more, for the host.
     .executableTarget(name: "MartletInterfaces"),
     .plugin(
       name: "MartletModels", capability: .buildTool(), dependencies: ["MartletInterfaces"]),
@@ -138,7 +145,7 @@ let package = Package(
         permissions: [
           .writeToPackageDirectory(reason: "The model becomes two targets of your package.")
         ]),
-      dependencies: ["MartletCLI", "MartletInterfaces"]),
+      dependencies: ["MartletInterfaces"]),
 
     .executableTarget(
       name: "MartletCLI",
@@ -237,7 +244,8 @@ let package = Package(
     .testTarget(
       name: "RecipeTests",
       dependencies: [
-        "MartletExecution", "MartletNN", "MartletTraining", "MartletData", "MartletRecipes",
+        "MartletIR", "MartletExecution", "MartletNN", "MartletTraining", "MartletData",
+        "MartletRecipes",
       ], exclude: ["Fixtures"]),
     .testTarget(
       name: "ProgramTests",

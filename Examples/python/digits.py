@@ -34,6 +34,12 @@ for epoch in range(2):
     losses = [
         step(learning_rate=0.01, images=more[i : i + 50], labels=targets[i : i + 50]) for i in range(0, 4000, 50)]
     print(f"epoch {epoch}: loss {np.mean(losses):.4f}")
+# What a kill would interrupt: saved, and taken up by another model, with the same bits.
+step.save_training(output + ".state")
+resumed = martlet.Model(directory).training(batch=50, pixels=True, optimizer="momentum")
+assert resumed.load_training(output + ".state") == 160
+assert step(learning_rate=0.01, images=more[:50], labels=targets[:50]) == resumed(
+    learning_rate=0.01, images=more[:50], labels=targets[:50])
 model.save(output)
 after = accuracy(martlet.Model(output))
 print(f"accuracy {before:.3f}, after two epochs {after:.3f}")

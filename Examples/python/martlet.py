@@ -71,9 +71,10 @@ class Model:
         """Compiles for inference: batch=1, pixels=False, live=False, threads=0, seed=0, dimensions={}."""
         return Session(self, _library.martlet_session_create, options)
 
-    def training(self, optimizer="adam", **options):
-        """Compiles one training step; see Model.session for the options."""
-        return Session(self, _library.martlet_training_create, options | {"optimizer": optimizer.encode()})
+    def training(self, optimizer=None, **options):
+        """Compiles one training step, with the recipe's own optimizer or adam; see Model.session."""
+        optimizer = optimizer and optimizer.encode()
+        return Session(self, _library.martlet_training_create, options | {"optimizer": optimizer})
 
 
 class Session:
@@ -121,3 +122,14 @@ class Session:
         self._results = results
         _check(_library.martlet_run(self._handle))
         return results
+
+    def save_training(self, path):
+        """Writes weights, optimizer state and step number: load_training goes on with the same bits."""
+        _check(_library.martlet_training_save(self._handle, os.fsencode(path)))
+
+    def load_training(self, path):
+        """Takes up what save_training wrote; the number of steps behind it."""
+        _check(_library.martlet_training_load(self._handle, os.fsencode(path)))
+        steps = c_uint64()
+        _check(_library.martlet_training_steps(self._handle, byref(steps)))
+        return steps.value

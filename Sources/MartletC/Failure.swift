@@ -3,6 +3,7 @@
 import CMartlet
 import MartletExecution
 import MartletIR
+import MartletRecipeModels
 
 /// A call of the C library that failed.
 package struct Failure: Error {
@@ -39,6 +40,7 @@ package struct Failure: Error {
     case let error as RunError: (status, text) = (Failure.status(of: error.code), "\(error)")
     case let error as CompileError: (status, text) = (Failure.status(of: error.code), "\(error)")
     case let error as DataError: (status, text) = (Failure.status(of: error.code), "\(error)")
+    case let error as RecipeError: (status, text) = (MARTLET_BAD_FILE, "\(error)")
     default: (status, text) = (MARTLET_COMPILE_FAILED, "\(error)")
     }
   }

@@ -201,6 +201,47 @@ public func trainStep(
   }
 }
 
+// MARK: - Training that goes on
+
+/// `martlet_training_save`: see martlet.h.
+@_cdecl("martlet_training_save")
+public func trainingSave(
+  _ session: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> martlet_status {
+  callComputing {
+    try with(session, MTC_SESSION, SessionObject.self) { object in
+      let path = String(cString: try given(path, "path"))
+      try object.use { try object.training().saveState(to: path) }
+    }
+  }
+}
+
+/// `martlet_training_load`: see martlet.h.
+@_cdecl("martlet_training_load")
+public func trainingLoad(
+  _ session: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> martlet_status {
+  callComputing {
+    try with(session, MTC_SESSION, SessionObject.self) { object in
+      let path = String(cString: try given(path, "path"))
+      try object.use { try object.training().loadState(from: path) }
+    }
+  }
+}
+
+/// `martlet_training_steps`: see martlet.h.
+@_cdecl("martlet_training_steps")
+public func trainingSteps(
+  _ session: OpaquePointer?, _ steps: UnsafeMutablePointer<UInt64>?
+) -> martlet_status {
+  call {
+    try with(session, MTC_SESSION, SessionObject.self) { object in
+      let steps = try given(steps, "steps")
+      steps.pointee = try object.use { UInt64(try object.training().session.step) }
+    }
+  }
+}
+
 // MARK: - What they share
 
 private func given<T>(_ pointer: T?, _ name: String) throws -> T {

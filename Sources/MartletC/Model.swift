@@ -4,6 +4,7 @@ import MartletExecution
 import MartletIR
 import MartletNN
 import MartletOps
+import MartletRecipeModels
 import Synchronization
 
 /// How a session is made, as the caller's options say.
@@ -15,7 +16,8 @@ package struct SessionOptions: Sendable {
   package var takesPixels = false
   /// Each run takes the weights as training has left them.
   package var isLive = false
-  package var optimizer = "adam"
+  /// Nil for the model's own.
+  package var optimizer: String?
   /// Extents of dimensions that the model leaves open.
   package var dimensions: [String: Int] = [:]
 }
@@ -53,7 +55,11 @@ package enum ModelFormats {
         expected: "a model directory, "
           + ([".mir"] + readers.map(\.ending)).joined(separator: " or "))
     }
-    return SavedClassifier(classifier: try Classifier(directory: path))
+    let (manifest, weights) = try ModelDirectory.read(path)
+    if manifest.name == TrainedRecipe.name {
+      return SavedRecipeModel(trained: try TrainedRecipe(manifest, weights, at: path))
+    }
+    return SavedClassifier(classifier: try Classifier(manifest, weights, at: path))
   }
 }
 
@@ -107,20 +113,51 @@ struct SavedClassifier: LoadedModel {
   }
 
   func training(_ options: SessionOptions) throws -> CompiledModel {
-    guard let optimizer = Self.optimizers[options.optimizer] else {
-      throw Failure(
-        .badArgument, "no optimizer '\(options.optimizer)'",
-        hint: "there are " + Self.optimizers.keys.sorted().joined(separator: ", "))
-    }
     return CompiledModel(
       try classifier.trainingStep(
-        batch: options.batch, with: optimizer, pixels: options.takesPixels,
+        batch: options.batch, with: try Optimizers.named(options.optimizer ?? "adam"),
+        pixels: options.takesPixels,
         options: options.compile))
   }
 
   func save(to path: String) throws { try classifier.save(to: path) }
+}
 
-  private static let optimizers: [String: any Optimizer] = [
+/// A directory of a model that a recipe trained.
+struct SavedRecipeModel: LoadedModel {
+  let trained: TrainedRecipe
+
+  var classes: [String] { trained.targets.first?.classes ?? [] }
+
+  func inference(_ options: SessionOptions) throws -> CompiledModel {
+    CompiledModel(
+      try trained.inference(
+        batch: options.batch, pixels: options.takesPixels, live: options.isLive, options.compile
+      ).session)
+  }
+
+  func training(_ options: SessionOptions) throws -> CompiledModel {
+    CompiledModel(
+      try trained.trainingStep(
+        batch: options.batch, with: try options.optimizer.map(Optimizers.named),
+        pixels: options.takesPixels, options.compile))
+  }
+
+  func save(to path: String) throws { try trained.save(to: path) }
+}
+
+/// The optimizers that a caller may name.
+enum Optimizers {
+  static func named(_ name: String) throws -> any Optimizer {
+    guard let optimizer = all[name] else {
+      throw Failure(
+        .badArgument, "no optimizer '\(name.prefix(100))'",
+        hint: "there are " + all.keys.sorted().joined(separator: ", "))
+    }
+    return optimizer
+  }
+
+  private static let all: [String: any Optimizer] = [
     "sgd": SGD(), "momentum": Momentum(), "nesterov": Nesterov(), "adam": Adam(),
     "adamw": AdamW(), "nadam": NAdam(), "rmsprop": RMSProp(), "adagrad": AdaGrad(),
     "adadelta": Adadelta(), "lion": Lion(),

@@ -181,12 +181,19 @@ final class SessionObject: @unchecked Sendable {
     try runBound()
   }
 
-  /// One step; the loss before the update.
-  func train(_ learningRate: Double) throws -> Double {
-    guard compiled.step != nil, let rateType = compiled.inputs.last?.type else {
+  /// The step that this session trains by.
+  func training() throws -> TrainingStep {
+    guard let step = compiled.step else {
       throw Failure(
         .unsupported, "this session does not train", hint: "make it with martlet_training_create")
     }
+    return step
+  }
+
+  /// One step; the loss before the update.
+  func train(_ learningRate: Double) throws -> Double {
+    _ = try training()
+    guard let rateType = compiled.inputs.last?.type else { return .nan }
     guard learningRate >= 0, learningRate.isFinite else {
       throw Failure(.outOfRange, "the learning rate is \(learningRate)", hint: "0 or more")
     }

@@ -15,6 +15,11 @@ public struct Classifier: Sendable {
   /// Reads the directory. Throws a `DataError` for what is no model, or a damaged one.
   public init(directory: String) throws { saved = try SavedModel(directory) }
 
+  /// A classifier from the content of its directory.
+  package init(_ manifest: ModelManifest, _ weights: [NamedArray], at path: String) throws {
+    saved = try SavedModel(manifest, weights, at: path)
+  }
+
   /// The architecture's name.
   public var name: String { saved.architecture.name }
   /// The classes in the order of the outputs.
@@ -52,16 +57,11 @@ public struct Classifier: Sendable {
   public func prediction(
     batch: Int = 1, pixels: Bool = false, live: Bool = false, options: CompileOptions? = nil
   ) throws -> Function {
-    let variables = saved.model.parameters.map(\.variable)
-    var frozen: [ObjectIdentifier: HostArray] = [:]
-    if !live {
-      let values = try StateVariable.frozen(variables)
-      for (variable, value) in zip(variables, values) { frozen[ObjectIdentifier(variable)] = value }
-    }
     let model = saved.model
+    let frozen = live ? [:] : try frozenValues(of: model)
     return try Function(
       specs: [try input(batch, pixels)], options: try named(options), isTraining: false
-    ) { [frozen] trace, inputs in
+    ) { trace, inputs in
       if !frozen.isEmpty { trace.frozen = frozen }
       let logits = model(scaled(inputs[0]))
       return [("logits", logits), ("probabilities", softmax(logits, axis: -1))]

@@ -54,6 +54,16 @@ extension Layer {
   }
 }
 
+/// A model's present values, for a trace to take in the place of its state.
+package func frozenValues(
+  of model: any Layer
+) throws(RunError) -> [ObjectIdentifier: HostArray] {
+  let variables = model.parameters.map(\.variable)
+  return Dictionary(
+    zip(variables.map { ObjectIdentifier($0) }, try StateVariable.frozen(variables)),
+    uniquingKeysWith: { a, _ in a })
+}
+
 /// Compiles a closure with a model's present values as constants: they are folded into the program,
 /// and training does not change it any more. The closure runs once, now.
 public func compile(
@@ -62,9 +72,7 @@ public func compile(
 ) throws -> Function {
   let variables = model.parameters.map(\.variable)
   // Kept as they are now: another batch size is compiled later, on the same values.
-  let frozen = Dictionary(
-    zip(variables.map { ObjectIdentifier($0) }, try StateVariable.frozen(variables)),
-    uniquingKeysWith: { a, _ in a })
+  let frozen = try frozenValues(of: model)
   return try Function(
     specs: [spec], options: try options ?? CompileOptions(), isTraining: false
   ) { trace, inputs in

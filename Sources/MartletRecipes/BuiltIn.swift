@@ -1,5 +1,7 @@
 // The recipes that are part of the library: the files in BuiltIn/, embedded as bytes.
 
+import MartletRecipeModels
+
 package enum BuiltInRecipes {
   /// Names in the order of the list.
   package static let all: [(name: String, bytes: [UInt8])] = [

@@ -1,52 +1,8 @@
-// YAML as a tree with places. Yams parses; what it may be given is decided here.
+// YAML files as trees with places. Yams parses; what it may be given is decided here.
 
-import MartletData
 import MartletExecution
+import MartletRecipeModels
 import Yams
-
-/// A node of a YAML document.
-package struct YAMLNode: Hashable, Sendable {
-  package indirect enum Content: Hashable, Sendable {
-    /// Text, and whether it stood there without quotes.
-    case scalar(String, isPlain: Bool)
-    case sequence([YAMLNode])
-    case mapping([Entry])
-  }
-  package struct Entry: Hashable, Sendable {
-    package var key: String
-    package var keyPosition: TextPosition
-    package var value: YAMLNode
-    package init(key: String, keyPosition: TextPosition, value: YAMLNode) {
-      self.key = key
-      self.keyPosition = keyPosition
-      self.value = value
-    }
-  }
-
-  package var content: Content
-  package var position: TextPosition
-  package init(_ content: Content, at position: TextPosition) {
-    self.content = content
-    self.position = position
-  }
-
-  /// The value of a key of a mapping.
-  package subscript(key: String) -> YAMLNode? {
-    guard case .mapping(let entries) = content else { return nil }
-    return entries.first { $0.key == key }?.value
-  }
-
-  /// `text`, `a list`, …: how a message names what was found.
-  package var kindName: String {
-    switch content {
-    case .scalar(let text, let isPlain):
-      if isPlain, text.isEmpty || text == "null" || text == "~" { return "nothing" }
-      return isPlain ? text : "\"\(text)\""
-    case .sequence: return "a list"
-    case .mapping: return "a mapping"
-    }
-  }
-}
 
 extension YAMLNode {
   /// Bytes of the largest file that is read.
@@ -183,5 +139,13 @@ extension YAMLNode {
     case .reader(let text, _, _, _): return .init("not YAML: \(text)")
     default: return .init("not YAML")
     }
+  }
+}
+
+extension Recipe {
+  /// A recipe from a file, with values replaced by `PATH=VALUE`.
+  package static func read(_ path: String, overrides: [Override] = []) throws -> Recipe {
+    try Recipe(
+      YAMLNode.read(path), file: path, folder: FileSystem.split(path).folder, overrides: overrides)
   }
 }

@@ -111,7 +111,7 @@ public struct Checkpoint: Sendable {
     self.history = history
     func arrays(_ name: String) throws(DataError) -> [NamedArray] {
       let arrays = try SafetensorsFile(folder.file(name, hint: nil)).arrays()
-      guard json["arrays"]?[name]?.string == Checkpoint.checksum(arrays) else {
+      guard json["arrays"]?[name]?.string == Checksum.text(of: arrays) else {
         throw DataError(
           .damaged, "the checkpoint is not what was written", at: FileSystem.join(path, name))
       }
@@ -166,8 +166,8 @@ public struct Checkpoint: Sendable {
       .init(
         "arrays",
         .object([
-          .init(modelName, .string(checksum(contents.weights))),
-          .init(trainingName, .string(checksum(contents.training))),
+          .init(modelName, .string(Checksum.text(of: contents.weights))),
+          .init(trainingName, .string(Checksum.text(of: contents.training))),
         ])),
     ]
     if let plateau = contents.plateau {
@@ -188,45 +188,5 @@ public struct Checkpoint: Sendable {
     var sum = Checksum()
     bytes.withUnsafeBytes { sum.add($0) }
     return sum.text
-  }
-
-  private static func checksum(_ arrays: [NamedArray]) -> String {
-    var sum = Checksum()
-    for item in arrays.sorted(by: { ByteString($0.name) < ByteString($1.name) }) {
-      var head = "\(item.name) \(item.array.type)"
-      head.withUTF8 { sum.add(UnsafeRawBufferPointer($0)) }
-      item.array.withUnsafeBytes { sum.add($0) }
-    }
-    return sum.text
-  }
-}
-
-/// 64 bits that change with any bit of what was added: against damage, not against forgery.
-struct Checksum {
-  private var state: UInt64 = 0xcbf2_9ce4_8422_2325
-
-  // Words of eight bytes through the multiplication of FNV-1a, and a shift that carries the upper
-  // bits down.
-  private mutating func add(_ word: UInt64) {
-    state = (state ^ word) &* 0x9e37_79b9_7f4a_7c15
-    state ^= state >> 29
-  }
-
-  mutating func add(_ bytes: UnsafeRawBufferPointer) {
-    let whole = bytes.count & ~7
-    var offset = 0
-    while offset < whole {
-      add(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-      offset += 8
-    }
-    var rest: UInt64 = 0
-    for byte in bytes[whole...] { rest = rest << 8 | UInt64(byte) }
-    add(rest)
-    add(UInt64(bytes.count))
-  }
-
-  var text: String {
-    let digits = String(state, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }

@@ -4,6 +4,8 @@
 import Foundation
 import MartletData
 import MartletExecution
+import MartletIR
+import MartletNN
 import MartletTraining
 import Testing
 
@@ -162,9 +164,71 @@ private func saved(_ path: String) throws -> SavedRecipe {
     let first = try made.data.training.batch([0])[0].floats
     let all = try input.features(of: table).floats
     #expect((0..<80).contains { Array(all[($0 * 4)..<($0 * 4 + 4)]) == first })
+    try check(model, table, answers)
     try write("a,colour,b\n1,green,2\n", "unknown.csv")
     #expect(throws: DataError.self) {
       try input.features(of: Table(csv: "\(folder)/unknown.csv"))
+    }
+  }
+
+  /// The functions of values in their own units, against answers and steps of scaled ones.
+  private func check(
+    _ model: SavedRecipe, _ table: Table, _ answers: [[SavedRecipe.Answer]]
+  ) throws {
+    let options = try options().compile
+    let input = try #require(model.table)
+    let plain = try TabularInput(columns: input.columns, scaling: nil, location: "t.csv")
+    let features = try plain.features(of: table)
+    let live = try model.trained.inference(batch: 80, pixels: false, live: true, options)
+    #expect(
+      live.program.results.map(\.name) == ["size.logits", "size.probabilities", "y.values"])
+    let frozen = try model.trained.inference(batch: 80, pixels: false, live: false, options)
+    let before = try frozen.run([features]).map(\.doubles)
+    for results in [before, try live.run([features]).map(\.doubles)] {
+      for row in 0..<80 {
+        guard case .classes(let p) = answers[row][0], case .numbers(let y) = answers[row][1] else {
+          Issue.record("other answers")
+          return
+        }
+        #expect(abs(results[1][2 * row] - p[0]) < 1e-5 && abs(results[2][row] - y[0]) < 1e-4)
+      }
+    }
+    // A rate of 0: the losses of what the recipe's own step is given, scaled.
+    let kinds = try table.texts("kind").map { Int32($0 == "big" ? 0 : 1) }
+    let labels = try NDArray(kinds, shape: [80])
+    let truths = try table.numbers("y").map { Float($0) }
+    let targets = try NDArray(truths, shape: [80, 1])
+    let step = try model.trained.trainingStep(batch: 80, with: nil, pixels: false, options)
+    #expect(
+      step.function.specs.map(\.name) == ["input", "kind.labels", "y.targets", "learningRate"])
+    let loss = try step.run([features, labels, targets], learningRate: 0).item()
+    let scaling = try #require(model.trained.targets[1].scaling)
+    let own = try Session(model.program(batch: 80, training: true, options))
+    let scaled = try NDArray(
+      truths.map { Float(scaling.value(Double($0), column: 0)) }, shape: [80, 1])
+    let expected = try own.run([
+      input.features(of: table), labels, scaled, NDArray(scalar: Float(0)),
+    ])[0].item()
+    #expect(abs(loss - expected) < 1e-6)
+    // Steps are seen by the live function alone; a saved training goes on with the same bits.
+    let state = "\(folder)/training"
+    try step.saveState(to: state)
+    let after = try (0..<3).map { _ in
+      try step.run([features, labels, targets], learningRate: 0.05).item()
+    }
+    #expect(after[2] != loss)
+    #expect(try live.run([features])[2].doubles != before[2])
+    #expect(try frozen.run([features])[2].doubles == before[2])
+    try step.loadState(from: state)
+    let again = try (0..<3).map { _ in
+      try step.run([features, labels, targets], learningRate: 0.05).item()
+    }
+    #expect(again == after)
+    try step.loadState(from: state)
+    let other = try model.trained.trainingStep(batch: 80, with: SGD(), pixels: false, options)
+    #expect(throws: DataError.self) { try other.loadState(from: state) }
+    #expect(throws: (any Error).self) {
+      _ = try model.trained.inference(batch: 1, pixels: true, live: true, options)
     }
   }
 

@@ -26,7 +26,8 @@
  * Threads. Any function may be called from any thread. Different sessions run at the same time, also
  * those of one model. One session takes one caller at a time: a second one gets MARTLET_BUSY and
  * nothing happens. A step of training needs its model's weights alone: while it runs, other sessions
- * of the same model get MARTLET_BUSY, and it gets it while they run.
+ * of the same model get MARTLET_BUSY, and it gets it while they run. A thread must not be cancelled
+ * (pthread_cancel) inside a call.
  *
  * Floating point. Rounding mode, exception masks and flags of the calling thread are what they were
  * when a call returns, and have no influence on results: the same bits in every mode.
@@ -132,7 +133,8 @@ typedef struct martlet_options {
                             0: as they are when the session is made, which runs faster */
   int64_t batch;         /* samples in one run: the extent of the first axis (default 1) */
   uint64_t seed;         /* of random draws, where the model makes any */
-  const char *optimizer; /* training: "adam" (NULL means it), "adamw", "momentum", "sgd", … */
+  const char *optimizer; /* training: "adam", "adamw", "momentum", "sgd", …; NULL: the one of the
+                            model's recipe, else adam */
   const martlet_dimension *dimensions; /* extents for open dimensions of an ONNX file */
   size_t dimension_count;
 } martlet_options;
@@ -154,15 +156,20 @@ static inline martlet_options martlet_default_options(void) {
  * threads of its own. `options` may be NULL. On failure *session is NULL.
  *
  * A classifier has the input "images" (or "input", when its samples are no images) and the outputs
- * "logits" and "probabilities". A .mir or ONNX file has those that it names. */
+ * "logits" and "probabilities". A model of a table takes "input" in the table's own units, words as
+ * model.json numbers them; one that predicts numbers has the output "values", in their own unit. Of
+ * several tasks each puts its name before its outputs: "kind.logits". A .mir or ONNX file has the
+ * inputs and outputs that it names. */
 martlet_status martlet_session_create(
     martlet_model *model, const martlet_options *options, martlet_session **session);
 
 /* Compiles one training step: forward, backward and the optimizer's update of the model's weights.
  *
  * Inputs are the model's own and "labels", i32[batch], the numbers of the right classes; the loss is
- * the mean cross entropy. MARTLET_UNSUPPORTED for a model that cannot be trained (.mir, ONNX). The
- * optimizer's moments live in the session, the weights in the model. */
+ * the mean cross entropy. A recipe's model has its own loss, and "targets", f32[batch, width], where
+ * it predicts numbers; of several targets each puts its name before them: "kind.labels".
+ * MARTLET_UNSUPPORTED for a model that cannot be trained (.mir, ONNX). The optimizer's moments live in
+ * the session, the weights in the model; see martlet_training_save. */
 martlet_status martlet_training_create(
     martlet_model *model, const martlet_options *options, martlet_session **session);
 
@@ -208,6 +215,19 @@ martlet_status martlet_run(martlet_session *session);
 /* One step of training over the bound arrays; `learning_rate` is 0 or more. *loss, unless `loss` is
  * NULL, is the loss before the update. */
 martlet_status martlet_train_step(martlet_session *session, double learning_rate, double *loss);
+
+/* Writes all that training goes on from to a file: the model's weights, the optimizer's moments, the
+ * numbers that random draws depend on. It is written beside `path` and then takes its name: a kill at
+ * any moment leaves the older file or the new one. */
+martlet_status martlet_training_save(martlet_session *session, const char *path);
+
+/* Takes training up where such a file left it, the model's weights with it: the next step gives the
+ * bits that it would have given without the pause. The batch may be another one. MARTLET_BAD_FILE for
+ * a file that is damaged, or of another model or optimizer; nothing has changed then. */
+martlet_status martlet_training_load(martlet_session *session, const char *path);
+
+/* How many steps the training has behind it, those before martlet_training_load included. */
+martlet_status martlet_training_steps(martlet_session *session, uint64_t *steps);
 
 #ifdef __cplusplus
 }

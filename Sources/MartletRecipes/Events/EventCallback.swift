@@ -2,6 +2,7 @@
 
 import MartletExecution
 import MartletIR
+import MartletRecipeModels
 import MartletTraining
 
 /// Follows a run: scalars of each epoch, histograms of weights, some inputs, the graph.

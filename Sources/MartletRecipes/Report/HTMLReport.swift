@@ -1,6 +1,7 @@
 // The report of a run: one HTML file without anything from outside.
 
 import MartletExecution
+import MartletRecipeModels
 import MartletTraining
 
 /// A page in the making. Whatever is not markup goes through ``escapedHTML(_:)``.

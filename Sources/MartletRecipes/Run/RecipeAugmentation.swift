@@ -2,6 +2,7 @@
 
 import MartletData
 import MartletExecution
+import MartletRecipeModels
 
 enum RecipeAugmentation {
   /// The changes that the fields say; nil without fields.

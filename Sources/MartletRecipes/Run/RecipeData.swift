@@ -3,22 +3,8 @@
 import MartletData
 import MartletExecution
 import MartletIR
+import MartletRecipeModels
 import MartletTraining
-
-/// What is predicted: a field of the examples.
-package struct RecipeTarget: Sendable {
-  /// The column's name.
-  package var name: String
-  /// The place among the examples' fields.
-  package var field: Int
-  /// The names of the classes; nil for numbers.
-  package var classes: [String]?
-  /// Numbers of one example: 1 for a class.
-  package var width: Int
-  /// How a number of the examples becomes one in the target's own unit, for each column:
-  /// `x·divisor + offset`.
-  package var scaling: Scaling?
-}
 
 /// The parts of a recipe's data.
 package struct RecipeData: Sendable {
@@ -383,5 +369,14 @@ extension RecipeData {
       }
     }
     return text
+  }
+}
+
+extension RecipeProblem {
+  /// Model and tasks for a recipe's own data.
+  ///
+  /// - Throws: ``RecipeError`` with every impossible shape that can be found.
+  package init(_ recipe: Recipe, _ data: RecipeData) throws(RecipeError) {
+    try self.init(recipe, input: data.input, targets: data.targets)
   }
 }

@@ -5,6 +5,7 @@ import MartletExecution
 import MartletIR
 import MartletNN
 import MartletOps
+import MartletRecipeModels
 import MartletTraining
 
 /// A recipe with everything that it describes in place.

@@ -3,6 +3,7 @@
 import MartletData
 import MartletExecution
 import MartletIR
+import MartletRecipeModels
 import MartletTraining
 
 /// An example that the model got wrong, or was least sure of.

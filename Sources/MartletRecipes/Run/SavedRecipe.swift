@@ -6,6 +6,7 @@ import MartletExecution
 import MartletIR
 import MartletNN
 import MartletOps
+import MartletRecipeModels
 import MartletTraining
 
 extension RecipeRun {
@@ -42,18 +43,20 @@ extension RecipeRun {
   }
 }
 
-/// A model that a recipe trained, read from its directory.
+/// A model that a recipe trained, read from its directory, with the readers of what it takes.
 package struct SavedRecipe: Sendable {
   /// What `model.json` calls such models.
-  package static let name = "recipe"
-  package let manifest: ModelManifest
-  package let recipe: Recipe
-  package let problem: RecipeProblem
-  private let targets: [RecipeTarget]
+  package static let name = TrainedRecipe.name
+  /// Layers, weights and programs.
+  package let trained: TrainedRecipe
   /// How a table becomes the input; nil for images.
   package let table: TabularInput?
   /// How pictures of other sizes become the input; nil for drawings, light on dark.
   package let fit: ImageFolder.Fit?
+
+  package var manifest: ModelManifest { trained.manifest }
+  package var recipe: Recipe { trained.recipe }
+  package var problem: RecipeProblem { trained.problem }
 
   /// A model from the content of its directory.
   ///
@@ -67,19 +70,6 @@ package struct SavedRecipe: Sendable {
     func bad(_ what: String, _ expected: String) -> DataError {
       DataError(.wrongFormat, "model.json: \(what)", at: file, expected: expected)
     }
-    guard let document = manifest.layers.first, manifest.layers.count == 1 else {
-      throw bad("no recipe", "the recipe as the one element of \"layers\"")
-    }
-    guard let outputs = manifest.outputs?.array, (1...64).contains(outputs.count) else {
-      throw bad("no outputs", "1 to 64 of them, each with its classes or its scaling")
-    }
-    var targets: [RecipeTarget] = []
-    for (index, output) in outputs.enumerated() {
-      guard let target = try RecipeTarget(output, field: index + 1) else {
-        throw bad("output \(index)", "a name, and classes, or a width with offsets and divisors")
-      }
-      targets.append(target)
-    }
     table = try manifest.input(file)
     guard table == nil || [table?.featureCount] == manifest.inputShape else {
       throw bad("the columns are not the input", "\(manifest.inputShape) of them")
@@ -90,14 +80,13 @@ package struct SavedRecipe: Sendable {
         "unknown fit '\(manifest.fit ?? "")'",
         ImageFolder.Fit.allCases.map(\.rawValue).joined(separator: ", "))
     }
-    recipe = try Recipe(YAMLNode(document), file: file, folder: folder)
-    problem = try withWeights(storedAs: recipe.storage) { [recipe] in
-      try RecipeProblem(recipe, input: manifest.inputShape, targets: targets)
-    }
-    self.manifest = manifest
-    self.targets = targets
-    try SavedModel.load(
-      weights, into: problem.model, file: FileSystem.join(path, ModelDirectory.weightsName))
+    trained = try TrainedRecipe(manifest, weights, at: path, folder: folder)
+  }
+
+  /// The compiled program for `batch` inputs: inference, or with `training` a step with the recipe's
+  /// optimizer.
+  package func program(batch: Int, training: Bool, _ options: CompileOptions) throws -> Program {
+    try trained.program(batch: batch, training: training, options)
   }
 
   // MARK: - Inputs
@@ -161,37 +150,6 @@ package struct SavedRecipe: Sendable {
     }
     return result
   }
-
-  // MARK: - Programs
-
-  /// The compiled program for `batch` inputs: inference, or with `training` a step with the recipe's
-  /// optimizer.
-  package func program(batch: Int, training: Bool, _ options: CompileOptions) throws -> Program {
-    var options = options
-    options.name = manifest.notes.first { $0.name == "recipe" }?.value.string ?? SavedRecipe.name
-    let problem = problem
-    let input = TensorSpec(Shape([batch] + manifest.inputShape), name: "x")
-    guard training else {
-      return try compile([input], options: options) { problem.model.outputs($0[0]) }.program
-    }
-    let optimizer =
-      recipe.root.fields("optimizer")?.name == "lbfgs"
-      ? SGD() as any Optimizer
-      : OptimizerBuilder.optimizer(
-        recipe.root.fields("optimizer"), regularization: recipe.root.fields("regularization"))
-    let fields = targets.map { target in
-      target.classes == nil
-        ? TensorSpec([batch, target.width], name: target.name)
-        : TensorSpec([batch], .int32, name: target.name)
-    }
-    func step(_ optimizer: some Optimizer) throws -> Program {
-      try compile(
-        training: problem.model, with: optimizer, [input] + fields, options: options,
-        auxiliary: { (try problem.objective($0).loss, [:]) }
-      ).program
-    }
-    return try step(optimizer)
-  }
 }
 
 extension RecipeTask {
@@ -221,86 +179,5 @@ extension ModelManifest {
   fileprivate func input(_ file: String) throws(DataError) -> TabularInput? {
     guard let table else { return nil }
     return try TabularInput(table, file: file)
-  }
-}
-
-extension RecipeTarget {
-  /// As `model.json` spells it.
-  var json: JSONValue {
-    var members: [JSONValue.Member] = [.init("name", .string(name))]
-    if let classes {
-      members.append(.init("classes", .array(classes.map { .string($0) })))
-    } else {
-      members.append(.init("width", .integer(width)))
-    }
-    if let scaling {
-      members.append(.init("offsets", .array(scaling.offsets.map { .number($0) })))
-      members.append(.init("divisors", .array(scaling.divisors.map { .number($0) })))
-    }
-    return .object(members)
-  }
-
-  /// What `model.json` says; nil where it says something else.
-  init?(_ json: JSONValue, field: Int) throws(DataError) {
-    guard let name = json["name"]?.string else { return nil }
-    var classes: [String]?
-    var width = 1
-    if let list = json["classes"] {
-      let names = list.array?.compactMap(\.string) ?? []
-      guard !names.isEmpty, names.count == list.array?.count else { return nil }
-      classes = names
-    } else {
-      guard let number = json["width"]?.integer, (1...65_536).contains(number) else { return nil }
-      width = number
-    }
-    var scaling: Scaling?
-    if json["offsets"] != nil || json["divisors"] != nil {
-      let offsets = json["offsets"]?.array?.compactMap(\.number) ?? []
-      let divisors = json["divisors"]?.array?.compactMap(\.number) ?? []
-      guard offsets.count == width, divisors.count == width, classes == nil else { return nil }
-      scaling = try Scaling(offsets: offsets, divisors: divisors)
-    }
-    self.init(name: name, field: field, classes: classes, width: width, scaling: scaling)
-  }
-}
-
-extension YAMLNode {
-  /// The document as JSON: a number where the text is the one way to write it, else the text.
-  package var json: JSONValue {
-    switch content {
-    case .scalar(let text, let isPlain):
-      if isPlain {
-        if let x = Int(text), "\(x)" == text { return .integer(x) }
-        if let x = YAMLNode.number(text), "\(x)" == text { return .number(x) }
-        if text == "true" || text == "false" { return .bool(text == "true") }
-        if text.isEmpty || text == "~" || text == "null" { return .null }
-      }
-      return .string(text)
-    case .sequence(let nodes): return .array(nodes.map(\.json))
-    case .mapping(let entries):
-      return .object(entries.map { .init($0.key, $0.value.json) })
-    }
-  }
-
-  /// The document that was written as JSON; places are lost.
-  package init(_ json: JSONValue) {
-    let place = TextPosition(line: 1, column: 1)
-    func scalar(_ text: String) -> YAMLNode { YAMLNode(.scalar(text, isPlain: true), at: place) }
-    switch json {
-    case .null: self = scalar("")
-    case .bool(let x): self = scalar("\(x)")
-    case .integer(let x): self = scalar("\(x)")
-    case .number(let x): self = scalar("\(x)")
-    case .string(let text):
-      // Quoted numbers never were numbers to a checked recipe: only nothing must stay a text.
-      self = YAMLNode(
-        .scalar(text, isPlain: !["", "~", "null"].contains(text)), at: place)
-    case .array(let elements): self.init(.sequence(elements.map { YAMLNode($0) }), at: place)
-    case .object(let members):
-      self.init(
-        .mapping(
-          members.map { Entry(key: $0.name, keyPosition: place, value: YAMLNode($0.value)) }),
-        at: place)
-    }
   }
 }

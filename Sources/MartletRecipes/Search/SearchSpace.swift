@@ -1,5 +1,7 @@
 // What a search varies: axes, each a path into the recipe with the values it may take.
 
+import MartletRecipeModels
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)

@@ -47,7 +47,7 @@ public struct RecipeError: Error, Hashable, Sendable {
     }
   }
 
-  init(file: String, _ message: String, at position: TextPosition? = nil) {
+  package init(file: String, _ message: String, at position: TextPosition? = nil) {
     self.init(file: file, [Problem(message, at: position)])
   }
 }
@@ -66,7 +66,7 @@ extension RecipeError: CustomStringConvertible {
   }
 
   /// Text of a user or a file on one line, without terminal escapes, and not for ever.
-  static func printable(_ text: String, _ limit: Int) -> String {
+  package static func printable(_ text: String, _ limit: Int) -> String {
     var result = ""
     for (count, scalar) in text.unicodeScalars.enumerated() {
       if count == limit { return result + "…" }

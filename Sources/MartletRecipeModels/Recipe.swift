@@ -1,6 +1,5 @@
 // A recipe: what is trained on what, as a file that a person writes, checked.
 
-import MartletData
 import MartletExecution
 import MartletNN
 
@@ -12,12 +11,6 @@ package struct Recipe: Sendable {
   package let folder: String
   package let document: YAMLNode
   package let root: CheckedFields
-
-  /// A recipe from a file, with values replaced by `PATH=VALUE`.
-  package static func read(_ path: String, overrides: [Override] = []) throws -> Recipe {
-    try Recipe(
-      YAMLNode.read(path), file: path, folder: FileSystem.split(path).folder, overrides: overrides)
-  }
 
   /// - Throws: ``RecipeError`` with all problems of the file.
   package init(

@@ -256,7 +256,7 @@ package struct Checker {
   // MARK: - Words
 
   /// `did you mean 'x'?`, or all names where none is near.
-  static func suggestion(_ name: String, _ known: [String]) -> String {
+  package static func suggestion(_ name: String, _ known: [String]) -> String {
     let lower = name.lowercased().filter { $0 != "_" && $0 != "-" }
     let near = known.map { candidate -> (String, Int) in
       let other = candidate.lowercased()
@@ -269,7 +269,7 @@ package struct Checker {
   }
 
   /// Insertions, deletions, replacements and exchanges of neighbours (Damerau, restricted).
-  static func distance(_ a: String, _ b: String) -> Int {
+  package static func distance(_ a: String, _ b: String) -> Int {
     let (a, b) = (Array(a.utf8.prefix(64)), Array(b.utf8.prefix(64)))
     var rows = [Array(0...b.count)]
     for i in 1..<(a.count + 1) {
@@ -290,7 +290,7 @@ package struct Checker {
 
 extension YAMLNode {
   /// A finite decimal number; Swift's own initialiser would take hexadecimal, nan and infinity too.
-  static func number(_ text: String) -> Double? {
+  package static func number(_ text: String) -> Double? {
     guard text.utf8.contains(where: { (0x30...0x39).contains($0) }),
       text.utf8.allSatisfy({ (0x30...0x39).contains($0) || "+-.eE".utf8.contains($0) }),
       let x = Double(text), x.isFinite
@@ -325,7 +325,7 @@ extension FieldKind {
     }
   }
 
-  func hasForm(of node: YAMLNode) -> Bool {
+  package func hasForm(of node: YAMLNode) -> Bool {
     switch (self, node.content) {
     case (.list, .sequence), (.section, .mapping), (.choice, .mapping), (.map, .mapping): true
     default: false

@@ -13,7 +13,7 @@ package struct RecipeModel: Layer {
   /// The first task's output.
   package func callAsFunction(_ x: Tensor) -> Tensor { outputs(x)[0] }
   /// Each task's output.
-  func outputs(_ x: Tensor) -> [Tensor] {
+  package func outputs(_ x: Tensor) -> [Tensor] {
     let trunk = layers(x)
     return heads.isEmpty ? [trunk] : heads.map { $0(trunk) }
   }
@@ -28,7 +28,7 @@ package struct RecipeTask: Sendable {
   package var weight: Double
   package var metrics: [Metric]
 
-  func loss(_ output: Tensor, _ target: Tensor) -> (loss: Tensor, targets: Tensor) {
+  package func loss(_ output: Tensor, _ target: Tensor) -> (loss: Tensor, targets: Tensor) {
     switch loss.name {
     case "crossEntropy":
       let smoothing = loss.number("labelSmoothing") ?? 0
@@ -59,14 +59,10 @@ package struct RecipeProblem: Sendable {
   package var rows: [LayerRow]
   package var outputs: [[Int]]
 
-  /// - Throws: ``RecipeError`` with every impossible shape that can be found.
-  package init(_ recipe: Recipe, _ data: RecipeData) throws(RecipeError) {
-    try self.init(recipe, input: data.input, targets: data.targets)
-  }
-
   /// - Parameters:
   ///   - input: The shape of one input.
   ///   - targets: What can be predicted; at least one.
+  /// - Throws: ``RecipeError`` with every impossible shape that can be found.
   package init(
     _ recipe: Recipe, input: [Int], targets: [RecipeTarget]
   ) throws(RecipeError) {

@@ -1,0 +1,3 @@
+// Whoever trains by recipes has their models too.
+
+@_exported import MartletRecipeModels
