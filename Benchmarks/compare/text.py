@@ -34,8 +34,8 @@ if args.epochs is None:
 
 # As CharacterRecipe(cell).
 EMBEDDING, HIDDEN, LAYERS, HEADS, DROPOUT = (128, 128, 3, 4, 0.2) if IS_TRANSFORMER else (64, 256, 1, 4, 0.3)
-BATCH, LENGTH, CLIP, HELD_OUT = 16, 128 if IS_TRANSFORMER else 64, 1.0, 0.1
-RATE = {"lstm": 4e-3, "gru": 3e-3, "rnn": 2e-3, "transformer": 2e-3}[args.cell]
+BATCH, LENGTH, CLIP, HELD_OUT = 16, 64, 1.0, 0.1
+RATE = {"lstm": 4e-3, "gru": 3e-3, "rnn": 2e-3, "transformer": 4e-3}[args.cell]
 WARM_UP = 100 if IS_TRANSFORMER else 20
 
 
@@ -76,8 +76,8 @@ class Transformer(nn.Module):
     def __init__(self, vocabulary):
         super().__init__()
         self.embedding, self.positions = nn.Embedding(vocabulary, HIDDEN), nn.Embedding(LENGTH, HIDDEN)
-        nn.init.normal_(self.embedding.weight, std=0.02)
-        nn.init.normal_(self.positions.weight, std=0.02)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        nn.init.normal_(self.positions.weight, std=0.1)
         self.blocks = nn.Sequential(*[Block() for _ in range(LAYERS)])
         self.norm, self.output = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, vocabulary)
         self.dropout = nn.Dropout(DROPOUT)

@@ -40,8 +40,8 @@ package struct CharacterRecipe: Hashable, Sendable {
     case .gru: learningRate = 3e-3
     case .rnn: learningRate = 2e-3
     case .transformer:
-      (hidden, layers, length, batch) = (128, 3, 128, 16)
-      (epochs, learningRate, dropout, warmUp) = (40, 2e-3, 0.2, 100)
+      (hidden, layers, length, batch) = (128, 3, 64, 16)
+      (epochs, learningRate, dropout, warmUp) = (40, 4e-3, 0.2, 100)
     }
   }
 }

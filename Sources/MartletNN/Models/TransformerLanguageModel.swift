@@ -22,14 +22,16 @@ public struct TransformerLanguageModel: Layer {
   public let dropout: Double
 
   /// From its sizes: V tokens, sequences of up to `capacity`. `attentionDropout` is the rate for
-  /// weights of the attention, `dropout` if nil.
+  /// weights of the attention, `dropout` if nil; `initializer` draws the vectors of tokens and
+  /// positions.
   public init(
     vocabulary: Int, capacity: Int, width: Int, heads: Int, layers: Int, hidden: Int? = nil,
-    dropout: Double = 0, attentionDropout: Double? = nil
+    dropout: Double = 0, attentionDropout: Double? = nil,
+    initializer: Initializer = .normal(standardDeviation: 0.02)
   ) {
     self.dropout = dropout
-    embedding = Embedding(vocabulary, width, initializer: .normal(standardDeviation: 0.02))
-    positions = LearnedPositions(capacity, width)
+    embedding = Embedding(vocabulary, width, initializer: initializer)
+    positions = LearnedPositions(capacity, width, initializer: initializer)
     blocks = (0..<max(0, layers)).map { _ in
       TransformerEncoderBlock(
         width, heads: heads, hidden: hidden, activation: .gelu, norm: .before,
