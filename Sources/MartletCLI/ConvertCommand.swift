@@ -3,7 +3,9 @@
 import ArgumentParser
 import Martlet
 import MartletIR
+import MartletNN
 import MartletONNX
+import MartletRecipes
 
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -11,8 +13,8 @@ struct ConvertCommand: ParsableCommand {
     abstract: "Write a model as ONNX or safetensors.",
     discussion: """
       MODEL is an .onnx file or a model directory. An .onnx output holds the model for inference in \
-      operator set 21, for a batch of --batch images (or the dimensions of --dim); a .safetensors \
-      output holds its weights alone.
+      operator set 21, for batches of any size (or one of --batch; of an .onnx file for the \
+      dimensions of --dim); a .safetensors output holds its weights alone.
       """)
 
   @Argument(help: "An .onnx file, a model directory, lenet5 or mlp.")
@@ -20,18 +22,26 @@ struct ConvertCommand: ParsableCommand {
   @Option(
     name: .shortAndLong, help: ArgumentHelp("FILE.onnx or FILE.safetensors.", valueName: "file"))
   var output: String
-  @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
-  var batch = 1
+  @Option(help: ArgumentHelp("Examples in a batch; any number if not given.", valueName: "n"))
+  var batch: Int?
   @Option(help: ArgumentHelp("A symbolic dimension of an .onnx file.", valueName: "name=n"))
   var dim: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "Names and orders of axes of a .safetensors file: martlet, or pytorch.", valueName: "name"))
+  var layout = "martlet"
   @OptionGroup var limits: LimitOptions
 
   func validate() throws {
     guard output.hasSuffix(".onnx") || output.hasSuffix(".safetensors") else {
       throw ValidationError("--output \(output): expected FILE.onnx or FILE.safetensors")
     }
-    if !(1...65_536).contains(batch) {
+    if let batch, !(1...65_536).contains(batch) {
       throw ValidationError("--batch \(batch): expected 1 to 65536")
+    }
+    guard layout == "martlet" || (layout == "pytorch" && output.hasSuffix(".safetensors")) else {
+      throw ValidationError(
+        "--layout \(layout): expected martlet, or for FILE.safetensors pytorch")
     }
     _ = try parseDimensions(dim)
   }
@@ -45,29 +55,63 @@ struct ConvertCommand: ParsableCommand {
       }
       return try ONNXExport(source, dimensions: parseDimensions(dim)).write(to: output)
     }
-    guard
-      case .layers(let layers, let architecture, let input, let saved) = try ModelArgument(model)
+    let argument = try ModelArgument(model)
+    if case .recipe(let saved) = argument { return try convert(saved) }
+    guard case .layers(let layers, let architecture, let input, let saved) = argument
     else { throw ToolError("\(model): a graph has no names of layers; give a model directory") }
     if writesWeights {
-      var weights: [NamedArray] = []
-      for parameter in layers.parameters {
-        weights.append(NamedArray(parameter.path, try parameter.value()))
-      }
-      return try save(weights, architecture.name)
+      return try save(weights(of: layers), architecture.name)
     }
     // Looking at the parameters names them after their layers.
     _ = layers.parameters
     var options = try CompileOptions()
     options.name = architecture.name
-    let images = TensorSpec(Shape([batch] + input), name: "images")
-    let program = try Martlet.compile(images, options: options) { layers($0) }.program
+    func program(_ batch: Int) throws -> Program {
+      try Martlet.compile(
+        TensorSpec(Shape([batch] + input), name: "images"), options: options
+      ) { layers($0) }.program
+    }
     var metadata: [String: String] = [:]
     if let saved {
       metadata["classes"] = saved.classes.joined(separator: "\n")
       metadata["mean"] = "\(saved.mean)"
       metadata["deviation"] = "\(saved.deviation)"
     }
-    try ONNXExport(program, outputs: ["logits"], metadata: metadata).write(to: output)
+    try write(["logits"], metadata, program)
+  }
+
+  /// The program for the batch that was asked for, or for any.
+  private func write(
+    _ outputs: [String], _ metadata: [String: String], _ program: (Int) throws -> Program
+  ) throws {
+    if let batch {
+      return try ONNXExport(program(batch), outputs: outputs, metadata: metadata).write(to: output)
+    }
+    do {
+      try ONNXExport(
+        program(2), program(3), batches: (2, 3), outputs: outputs, metadata: metadata
+      ).write(to: output)
+    } catch var error as ONNXError {
+      if error.hint.isEmpty { error.hint = "--batch N writes it for one size" }
+      throw error
+    }
+  }
+
+  /// A model of a recipe: an output for each task, and what `martlet predict` wants to know.
+  private func convert(_ saved: SavedRecipe) throws {
+    if output.hasSuffix(".safetensors") {
+      return try save(weights(of: saved.problem.model), saved.recipe.name)
+    }
+    let tasks = saved.problem.tasks
+    let text = String(decoding: try saved.manifest.encoded(file: model), as: UTF8.self)
+    try write(
+      tasks.map { $0.name.isEmpty ? "output" : $0.name }, [ImportedModel.property: text]
+    ) { try saved.program(batch: $0, training: false, CompileOptions()) }
+  }
+
+  private func weights(of model: any Layer) throws -> [NamedArray] {
+    if layout == "pytorch" { return try model.pyTorchWeights() }
+    return try model.parameters.map { NamedArray($0.path, try $0.value()) }
   }
 
   private func save(_ weights: [NamedArray], _ name: String) throws {

@@ -19,7 +19,9 @@ struct PredictCommand: ParsableCommand {
       series: airline, sunspots, or a CSV file whose last column has its values.
       """)
 
-  @Argument(help: ArgumentHelp("A model directory.", valueName: "modeldir"))
+  @Argument(
+    help: ArgumentHelp(
+      "A model directory, or an .onnx file of `martlet train --model`.", valueName: "modeldir"))
   var model: String
   @Argument(help: ArgumentHelp("A PNG, JPEG or CSV file, a text, or a series.", valueName: "file"))
   var file: String?
@@ -41,6 +43,11 @@ struct PredictCommand: ParsableCommand {
   }
 
   func run() throws {
+    if model.hasSuffix(".onnx"), !FileSystem.isDirectory(model) {
+      let saved = try ImportedModel.saved(model, folder: ".")
+      if let index { return try RecipePrediction(saved).example(index) }
+      return try RecipePrediction(saved).file(file ?? "")
+    }
     let (manifest, weights) = try ModelDirectory.read(model)
     if manifest.name == SavedRecipe.name {
       let saved = try SavedRecipe(manifest, weights, at: model, folder: data ?? ".")

@@ -20,7 +20,11 @@ struct RecipePrediction {
 
   /// An example of the recipe's test set, or where it has none of what comes next.
   func example(_ index: Int) throws {
-    let data = try RecipeData.read(saved.recipe)
+    let manifest = saved.manifest
+    let data = try RecipeData.read(
+      saved.recipe,
+      pixels: saved.table == nil
+        ? PixelScaling(mean: manifest.mean, deviation: manifest.deviation) : nil)
     let part = data.test ?? data.validation ?? data.training
     guard data.input == saved.manifest.inputShape else {
       throw DataError(

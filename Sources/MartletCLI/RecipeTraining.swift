@@ -9,6 +9,8 @@ import MartletTraining
 
 struct RecipeTraining {
   var model: String
+  /// The recipe, where it is no file and no built-in one.
+  var document: YAMLNode?
   var overrides: [Override]
   var learningRate: Double?
   var threads: Int?
@@ -22,24 +24,52 @@ struct RecipeTraining {
     return try MartletRecipes.Recipe.read(model, overrides: overrides)
   }
 
+  private func recipe(_ overrides: [Override]) throws -> MartletRecipes.Recipe {
+    if let document {
+      return try MartletRecipes.Recipe(document, file: model, folder: ".", overrides: overrides)
+    }
+    return try RecipeTraining.recipe(model, overrides)
+  }
+
   func run() throws {
-    var recipe = try RecipeTraining.recipe(model, overrides)
+    var recipe = try recipe(overrides)
     if let learningRate {
       let rule = recipe.root.fields("optimizer")?.name ?? "adam"
       let path = Override(
         "optimizer.\(rule).learningRate", .scalar("\(learningRate)", isPlain: true))
-      recipe = try RecipeTraining.recipe(model, overrides + [path])
+      recipe = try self.recipe(overrides + [path])
     }
     var options = TrainerOptions(compile: try CompileOptions())
     options.isInterrupted = { Interruption.wasRequested }
     if let threads { options.compile.threads = threads }
     if isTrial { return try runTrial(recipe, options) }
 
-    let output = output ?? "\(FileNames.safe(recipe.name)).martlet"
-    try ModelDirectory.check(output)
+    let imported = try ImportedModel(recipe)
+    let output =
+      output ?? FileNames.safe(recipe.name) + (imported == nil ? ".martlet" : "-tuned.onnx")
+    if imported == nil {
+      try ModelDirectory.check(output)
+    } else {
+      guard output.hasSuffix(".onnx"), !FileSystem.isDirectory(output) else {
+        throw ToolError("--output \(output): an imported model is written as FILE.onnx")
+      }
+      try checkFolder(of: output)
+    }
     let progress = RecipeProgress(epochs: recipe.epochs)
-    let run = try RecipeRun(recipe, options: options, callbacks: [progress])
+    var given: (data: RecipeData, problem: RecipeProblem)?
+    var note: String?
+    if let imported {
+      let data = try RecipeData.read(recipe, pixels: imported.pixels)
+      let made = try imported.problem(recipe, data)
+      (given, note) = ((data, made.problem), made.note)
+    }
+    let run = try RecipeRun(recipe, given, options: options, callbacks: [progress])
+    func save(_ notes: [JSONValue.Member]) throws {
+      if imported == nil { return try run.save(to: output, notes: notes) }
+      try ImportedModel.save(run, notes: notes, to: output)
+    }
     printHead(run, options.compile)
+    if let note { Output.line("weights  \(note)") }
     if let resume {
       try run.trainer.resume(from: resume)
       Output.line("resumed  \(resume), after \(grouped(run.trainer.history.steps)) steps")
@@ -55,7 +85,7 @@ struct RecipeTraining {
       .init("epochs", .integer(run.history.epochs.count)),
     ]
     if interrupted {
-      try run.save(to: output, notes: notes)
+      try save(notes)
       Output.line(
         "interrupted after \(grouped(run.history.steps)) steps; the model is in \(output)")
       if let checkpoint = run.history.checkpoint { Output.line("checkpoint \(checkpoint)") }
@@ -66,7 +96,7 @@ struct RecipeTraining {
     for measure in measures where measure.value.isFinite {
       notes.append(.init("\(run.finalPart.name) \(measure.name)", .number(measure.value)))
     }
-    try run.save(to: output, notes: notes)
+    try save(notes)
     for (what, path) in try run.finish(measures: measures, line: line) {
       Output.line("\(what) \(path)")
     }
@@ -109,6 +139,16 @@ struct RecipeTraining {
       "compile  \(report.tracedNodes) nodes → \(report.kernels) kernels, arena "
         + "\(bytes(report.arenaBytes)), state \(bytes(report.stateBytes)), "
         + "\(flops(report.flops)) a step")
+  }
+
+  /// Before the work, not after it.
+  private func checkFolder(of path: String) throws {
+    let folder = FileSystem.split(path).folder
+    guard FileSystem.isWritableDirectory(folder.isEmpty ? "." : folder) else {
+      throw DataError(
+        .notWritable, "the output's folder is missing or read-only", at: path,
+        hint: "name another --output")
+    }
   }
 
   /// A line of JSON for each epoch, and one at the end.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Martlet
+import MartletData
 import MartletIR
 import MartletONNX
 
@@ -42,7 +43,7 @@ struct RunCommand: ParsableCommand {
     commandName: "run",
     abstract: "Run an ONNX model.",
     discussion: """
-      Inputs are .npy files; those that are not given are drawn from --seed (floats between −1 and 1, \
+      Inputs are .npy or .wav files (samples between −1 and 1); those that are not given are drawn from --seed (floats between −1 and 1, \
       integers from 0 to 9). Symbolic dimensions come from --dim or the given inputs. With --output-dir \
       each output becomes a .npy file under its name, with every byte outside of A-Za-z0-9._- \
       percent-encoded.
@@ -50,7 +51,7 @@ struct RunCommand: ParsableCommand {
 
   @Argument(help: ArgumentHelp("An .onnx file.", valueName: "model.onnx"))
   var model: String
-  @Option(help: ArgumentHelp("An input's array.", valueName: "name=file.npy"))
+  @Option(help: ArgumentHelp("An input's array, or sound.", valueName: "name=file.npy"))
   var input: [String] = []
   @Option(help: ArgumentHelp("A symbolic dimension.", valueName: "name=n"))
   var dim: [String] = []
@@ -87,7 +88,10 @@ struct RunCommand: ParsableCommand {
     var given: [String: NDArray] = [:]
     for text in input {
       guard let split = text.firstIndex(of: "=") else { continue }
-      given[String(text[..<split])] = try Npy.load(String(text[text.index(after: split)...]))
+      let (name, path) = (String(text[..<split]), String(text[text.index(after: split)...]))
+      given[name] =
+        path.lowercased().hasSuffix(".wav")
+        ? try sound(path, for: name, of: model) : try Npy.load(path)
     }
     let values = try model.filled(
       given, dimensions: parseDimensions(dim), seed: seed)
@@ -111,6 +115,41 @@ struct RunCommand: ParsableCommand {
       "load \(fixed(loaded - start, 2)) ms, compile \(fixed(compiled - loaded, 2)) ms, "
         + "first run \(fixed(first - compiled, 2)) ms"
         + (times.isEmpty ? "" : ", median \(fixed(times.sorted()[times.count / 2], 3)) ms"))
+  }
+
+  /// Samples of a file in the shape of an input: where that has extents of 1 or the number of
+  /// channels, and everything else is time.
+  private func sound(_ path: String, for name: String, of model: ONNXModel) throws -> NDArray {
+    let wave = try WaveFile(contentsOf: path)
+    let (frames, channels) = (wave.samples.shape[0], wave.samples.shape[1])
+    guard let port = model.inputs.first(where: { $0.name == name }),
+      case .tensor(_, let declared?) = port.kind
+    else { return wave.samples }
+    var shape: [Int] = []
+    var isTime: [Int] = []
+    for (axis, dimension) in declared.enumerated() {
+      if case .fixed(let n) = dimension, n == 1 || (n == channels && n < frames) {
+        shape.append(n)
+      } else {
+        isTime.append(axis)
+        shape.append(frames)
+      }
+    }
+    // A leading symbolic axis in front of time is the batch.
+    if isTime.count == 2, isTime[0] == 0 { shape[0] = 1 }
+    guard shape.reduce(1, { $0.multipliedReportingOverflow(by: $1).0 }) == wave.samples.count else {
+      throw ToolError(
+        "\(path) holds \(frames) frames of \(channels) channels, the model takes \(port)")
+    }
+    // Channels in front of time are rows.
+    let channelAxis = shape.firstIndex { $0 == channels && channels > 1 }
+    let timeAxis = shape.lastIndex(of: frames)
+    if let channelAxis, let timeAxis, channelAxis < timeAxis {
+      let x = wave.samples.floats
+      let rows = (0..<channels).flatMap { c in (0..<frames).map { x[$0 * channels + c] } }
+      return try NDArray(rows, shape: Shape(shape))
+    }
+    return try NDArray(wave.samples.floats, shape: Shape(shape))
   }
 
   private func show(_ name: String, _ value: ONNXValue) throws {

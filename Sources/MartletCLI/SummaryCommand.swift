@@ -90,6 +90,12 @@ struct SummaryCommand: ParsableCommand {
     for port in model.outputs { Output.line("output  \(port)") }
     let counts = model.operatorCounts
     printTable(["operator", "nodes"], counts.map { [$0.name, "\($0.count)"] })
+    if let weights = try? model.layer(), !weights.weights.isEmpty {
+      let rows = zip(weights.names, weights.weights).map { name, weight in
+        [printable(name), weight.shape.description, grouped(weight.type.count)]
+      }
+      printTable(["weight", "shape", "elements"], Array(rows.prefix(1000)))
+    }
     Output.line(
       "\(printable(model.name)): opset \(model.opset), \(counts.reduce(0) { $0 + $1.count }) nodes, "
         + "\(grouped(model.parameterCount)) elements of initializers")

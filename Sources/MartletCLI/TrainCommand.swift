@@ -17,19 +17,25 @@ struct TrainCommand: ParsableCommand {
       is the accuracy on the test images. Ctrl-C finishes the step, saves the model and exits \
       with code 130; with --checkpoints, the same command with --resume in its place goes on from \
       there and ends with the very weights of a run without the pause.
+
+      --model FILE.onnx trains an imported model on --data, and writes the file again with the new \
+      weights: `martlet predict`, `run` and `train` open it. --freeze leaves weights as they are, \
+      --head puts a new last layer for the data's classes.
       """)
 
   @Argument(
     help: ArgumentHelp(
       "lenet5, mlp, resnet20, char-lm, sentiment, forecast, a recipe's file, or the name of a built-in recipe.",
       valueName: "model"))
-  var model: String
+  var name: String?
   @Option(help: ArgumentHelp("Passes over the training images.", valueName: "n"))
   var epochs: Int?
   @Option(help: ArgumentHelp("Images in a batch.", valueName: "n"))
   var batch: Int?
-  @Option(help: "The update rule: sgd, momentum or adam.")
-  var optimizer: OptimizerName?
+  @Option(
+    help:
+      "The update rule: sgd, momentum or adam; for recipes and ONNX files any that recipes know.")
+  var optimizer: String?
   @Option(help: ArgumentHelp("The learning rate.", valueName: "x"))
   var lr: Double?
   @Option(help: ArgumentHelp("Makes initial weights, order and augmentation.", valueName: "n"))
@@ -38,7 +44,9 @@ struct TrainCommand: ParsableCommand {
   var threads: Int?
   @Option(
     help: ArgumentHelp(
-      "mnist5k, digits, fashion-mnist, or a directory with IDX files; for char-lm hamlet or a text.",
+      "mnist5k, digits, fashion-mnist, or a directory with IDX files; for char-lm hamlet or a text; "
+        + "for ONNX files also a folder of images, FILE.csv, FILE.npz, iris, wine, breast-cancer or "
+        + "diabetes.",
       valueName: "name|dir"))
   var data: String?
   @Option(
@@ -74,12 +82,20 @@ struct TrainCommand: ParsableCommand {
   var overrides: [String] = []
   @Option(help: "Of char-lm: lstm, gru, rnn or transformer.")
   var cell: SequenceCell?
-  @Option(name: .customLong("model"), help: "Of sentiment: average or lstm.")
-  var body: SentimentBody?
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp(
+      "An ONNX file that is trained further; of sentiment: average or lstm.", valueName: "file.onnx"
+    ))
+  var modelOption: String?
+  @OptionGroup(title: "Options for ONNX files") var imported: ImportedOptions
   @Flag(help: .hidden)
   var trial = false
 
   private static let programs = ["char-lm", "sentiment", "forecast"]
+  private var model: String { name ?? modelOption ?? "" }
+  private var isImported: Bool { model.hasSuffix(".onnx") }
+  private var body: SentimentBody? { modelOption.flatMap { SentimentBody(rawValue: $0) } }
   private var isProgram: Bool { TrainCommand.programs.contains(model) }
 
   private var isRecipe: Bool {
@@ -88,13 +104,26 @@ struct TrainCommand: ParsableCommand {
   }
 
   func validate() throws {
-    guard isRecipe || isProgram || Architecture.names.contains(model) else {
+    guard name != nil || modelOption != nil else {
+      throw ValidationError("a model is missing: lenet5, a recipe, --model FILE.onnx, …")
+    }
+    if name == nil || isImported { try checkImported() }
+    try imported.check(isImported: isImported)
+    guard isRecipe || isProgram || isImported || Architecture.names.contains(model) else {
       throw ValidationError(
         "unknown model '\(model)'; expected \(Architecture.names.joined(separator: ", ")), "
           + "\(TrainCommand.programs.joined(separator: ", ")), a recipe's file (.yaml), or one of "
           + "`martlet recipes`")
     }
-    if body != nil, model != "sentiment" { throw ValidationError("--model is for sentiment") }
+    if let modelOption, name != nil, body == nil || model != "sentiment" {
+      throw ValidationError(
+        "--model \(modelOption): an ONNX file stands alone, and sentiment takes average or lstm")
+    }
+    if let optimizer, !isRecipe, !isImported, OptimizerName(rawValue: optimizer) == nil {
+      throw ValidationError(
+        "--optimizer \(optimizer): expected "
+          + OptimizerName.allCases.map(\.rawValue).joined(separator: ", "))
+    }
     if cell != nil, model != "char-lm" { throw ValidationError("--cell is for char-lm") }
     if isProgram, optimizer != nil || validation != nil {
       throw ValidationError(
@@ -104,7 +133,7 @@ struct TrainCommand: ParsableCommand {
     if let wrong = overrides.first(where: { Override($0) == nil }) {
       throw ValidationError("--set \(wrong): expected path=value")
     }
-    if !overrides.isEmpty, !isRecipe, !isProgram {
+    if !overrides.isEmpty, !isRecipe, !isProgram, !isImported {
       throw ValidationError("--set is for recipes, char-lm, sentiment and forecast")
     }
     if let epochs, !(1...100_000).contains(epochs) {
@@ -145,8 +174,17 @@ struct TrainCommand: ParsableCommand {
     if output == "" { throw ValidationError("--output is empty: expected a directory") }
   }
 
+  private func checkImported() throws {
+    guard isImported else {
+      throw ValidationError("--model \(modelOption ?? ""): expected FILE.onnx")
+    }
+    guard data != nil else {
+      throw ValidationError("--data is missing: what is \(model) to be trained on?")
+    }
+  }
+
   func run() throws {
-    if isRecipe { return try trainRecipe() }
+    if isImported || isRecipe { return try trainRecipe() }
     if isProgram { return try trainProgram() }
     let data = data ?? "mnist5k"
     // Before the work, not after it.
@@ -164,7 +202,9 @@ struct TrainCommand: ParsableCommand {
     var recipe = Recipe(dataset: dataset)
     if let epochs { recipe.epochs = epochs }
     if let batch { recipe.batch = batch }
-    if let optimizer { recipe.optimizer = optimizer }
+    if let optimizer = optimizer.flatMap({ OptimizerName(rawValue: $0) }) {
+      recipe.optimizer = optimizer
+    }
     let rate = lr ?? recipe.optimizer.defaultLearningRate
     var options = try CompileOptions()
     options.seed = seed
@@ -243,8 +283,8 @@ struct TrainCommand: ParsableCommand {
     set("epochs", epochs.map { "\($0)" })
     set("batch", batch.map { "\($0)" })
     set("seed", seed.map { "\($0)" })
-    set("optimizer", optimizer?.rawValue)
-    set("data.source", data.map { $0 == "fashion-mnist" ? "fashionMNIST" : $0 })
+    set("optimizer", optimizer)
+    if !isImported { set("data.source", data.map { $0 == "fashion-mnist" ? "fashionMNIST" : $0 }) }
     set("data.split.validation", validation.map { "\($0)" })
     set("callbacks.earlyStopping.patience", patience.map { "\($0)" })
     set("callbacks.checkpoints.directory", resume ?? checkpoints)
@@ -253,7 +293,9 @@ struct TrainCommand: ParsableCommand {
     }
     all += overrides.compactMap { Override($0) }
     try RecipeTraining(
-      model: model, overrides: all, learningRate: lr, threads: threads, output: output,
+      model: model,
+      document: isImported ? imported.document(model: model, data: data ?? "") : nil,
+      overrides: all, learningRate: lr, threads: threads, output: output,
       isTrial: trial, resume: resume
     ).run()
   }

@@ -13,47 +13,69 @@ import MartletOps
 ///     let step = try compile(training: …) { x, y in softmaxCrossEntropy(logits: head(body(x)), labels: y) }
 ///
 /// The layer takes one tensor in the file's order of axes (images are channels-first) and gives the
-/// model's first output. Its parameters are the `float32` initializers that convolutions, products,
-/// normalisations, embeddings and the like read as weights, under their names in the file; what is not
-/// trained, and the running statistics of batch normalisation, are constants.
+/// model's first output, or another value of its graph. Its parameters are the `float32` initializers
+/// and constants that convolutions, products, normalisations, embeddings and the like read as
+/// weights, under their names in the file; what is not trained, and the running statistics of batch
+/// normalisation, are constants. A file that was written for one batch takes others too, where its
+/// graph allows that.
+///
+/// ``ONNXExport/init(_:metadata:)-(ONNXLayer,_)`` writes the file again with the weights as they are
+/// by then.
 public struct ONNXLayer: Layer {
   /// The parameters by their names in the file, in the file's order.
   public let weights: [Parameter]
-  private let names: [String]
-  private let model: ONNXModel
+  /// The weights that stay as they are, by their names in the file.
+  public let frozen: [String]
+  /// The names of ``weights`` in the file.
+  public let names: [String]
+  /// The value that the layer gives.
+  public let output: String
+  let model: ONNXModel
+  /// The batch that the file was written for; nil where it says none.
+  let writtenBatch: Int?
 
-  /// The inputs of each operator that hold weights.
+  /// The inputs of each operator that hold weights; those that only move elements pass them on.
   private static let weightInputs: [String: Set<Int>] = [
     "Conv": [1, 2], "ConvTranspose": [1, 2], "Gemm": [0, 1, 2], "MatMul": [0, 1], "Add": [0, 1],
     "Mul": [0, 1], "Sub": [0, 1], "Div": [0, 1], "BatchNormalization": [1, 2],
     "LayerNormalization": [1, 2], "GroupNormalization": [1, 2], "InstanceNormalization": [1, 2],
     "RMSNormalization": [1], "PRelu": [1], "LSTM": [1, 2, 3], "GRU": [1, 2, 3], "RNN": [1, 2, 3],
-    "Gather": [0], "Einsum": [0, 1],
+    "Gather": [0], "Einsum": [0, 1], "Identity": [0], "Transpose": [0], "Reshape": [0],
+    "Squeeze": [0], "Unsqueeze": [0],
   ]
 
-  init(_ model: ONNXModel, trains: (String) -> Bool) throws {
-    let graph = model.file.model.graph
-    guard model.inputs.count == 1 else {
+  init(_ source: ONNXModel, output: String?, trains: (String) -> Bool) throws {
+    guard source.inputs.count == 1 else {
       throw ONNXError(
-        .unsupported, "the model takes \(model.inputs.count) inputs, a layer takes one")
+        .unsupported, "the model takes \(source.inputs.count) inputs, a layer takes one")
     }
+    let (file, batch) = ONNXLayer.prepared(source.file, input: source.inputs[0].name)
+    let graph = file.model.graph
+    let first = source.outputs.first?.name ?? ""
+    let result = output ?? first
+    guard result == first || graph.node.contains(where: { $0.output.contains(result) }) else {
+      throw ONNXError(.input, "no node of the model gives '\(printable(result))'")
+    }
+    self.output = result
     // A name that anything reads as something else than weights stays a constant.
     var isWeight: [String: Bool] = [:]
-    for node in graph.node {
-      let weights =
-        Importer.canonical(node.domain).isEmpty ? weightInputs(node.opType) : []
+    for node in Importer.nodes(of: graph, giving: [result]) {
+      let places =
+        Importer.canonical(node.domain).isEmpty
+        ? ONNXLayer.weightInputs[node.opType] ?? [] : Set<Int>()
       for (index, name) in node.input.enumerated() {
-        isWeight[name] = (isWeight[name] ?? true) && weights.contains(index)
+        isWeight[name] = (isWeight[name] ?? true) && places.contains(index)
       }
-      for attribute in node.attribute where attribute.hasG {
-        for inner in attribute.g.node { for name in inner.input { isWeight[name] = false } }
-      }
+      for name in Importer.reads(node).subtracting(node.input) { isWeight[name] = false }
     }
-    var (weights, names): ([Parameter], [String]) = ([], [])
-    for tensor in graph.initializer
-    where tensor.dataType == 1 && isWeight[tensor.name] == true && trains(tensor.name) {
-      let value = try model.file.tensor(tensor)
+    var (weights, names, frozen): ([Parameter], [String], [String]) = ([], [], [])
+    for tensor in graph.initializer where tensor.dataType == 1 && isWeight[tensor.name] == true {
+      let value = try file.tensor(tensor)
       guard value.count > 1, let type = value.type, let array = try value.ndArray() else {
+        continue
+      }
+      guard trains(tensor.name) else {
+        frozen.append(tensor.name)
         continue
       }
       let variable = StateVariable(type, isTrainable: true) { bytes, _, _ in
@@ -63,16 +85,47 @@ public struct ONNXLayer: Layer {
       weights.append(Parameter(variable))
       names.append(tensor.name)
     }
-    self.model = model
+    model = ONNXModel(file, opset: source.opset)
     self.weights = weights
     self.names = names
-    func weightInputs(_ type: String) -> Set<Int> { ONNXLayer.weightInputs[type] ?? [] }
+    self.frozen = frozen
+    writtenBatch = batch
   }
 
-  /// The model's first output for a tensor in the file's order of axes.
+  /// The file with the floats of its Constant nodes as initializers, and its batch free.
+  private static func prepared(_ file: ModelFile, input: String) -> (ModelFile, batch: Int?) {
+    var message = file.model
+    var nodes: [OnnxNodeProto] = []
+    for node in message.graph.node {
+      guard node.opType == "Constant", Importer.canonical(node.domain).isEmpty,
+        node.output.count == 1, node.attribute.count == 1,
+        let value = node.attribute.first(where: { $0.name == "value" && $0.hasT }),
+        value.t.dataType == 1
+      else {
+        nodes.append(node)
+        continue
+      }
+      var tensor = value.t
+      tensor.name = node.output[0]
+      message.graph.initializer.append(tensor)
+    }
+    message.graph.node = nodes
+    var batch: Int?
+    for (index, info) in message.graph.input.enumerated() where info.name == input {
+      guard case .tensorType(let type)? = info.type.value, type.hasShape,
+        let first = type.shape.dim.first, case .dimValue(let n)? = first.value,
+        n > 0
+      else { continue }
+      batch = Int(n)
+      message.graph.input[index].type.tensorType.shape.dim[0].value = nil
+    }
+    return (file.replacing(message), batch)
+  }
+
+  /// The model's output for a tensor in the file's order of axes.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     do {
-      return try x.trace.scoped("onnx") { Result { try output(x) } }.get()
+      return try x.trace.scoped("onnx") { Result { try value(x) } }.get()
     } catch {
       x.trace.report(
         CompileError(
@@ -82,7 +135,18 @@ public struct ONNXLayer: Layer {
     }
   }
 
-  private func output(_ x: Tensor) throws -> Tensor {
+  /// The shape of the layer's result for an input, found by importing the model once.
+  ///
+  /// Throws an ``ONNXError`` where the model does not take the input.
+  public func outputShape(for input: Shape) throws -> Shape {
+    let trace = Trace(name: "shape", isTraining: false)
+    defer { trace.release() }
+    return try Trace.$current.withValue(trace) {
+      try value(trace.argument(TensorType(.float32, input), name: "x")).shape
+    }
+  }
+
+  private func value(_ x: Tensor) throws -> Tensor {
     let importer = try Importer(model.file, trace: x.trace)
     var parameters: [String: Parameter] = [:]
     for (name, parameter) in zip(names, weights) { parameters[name] = parameter }
@@ -90,10 +154,11 @@ public struct ONNXLayer: Layer {
       guard let parameter = parameters[name] else { return .constant(value) }
       return .tensor(parameter.tensor(in: x.trace))
     }
+    importer.writtenBatch = writtenBatch
     let imported = try importer.importModel(
-      model, dimensions: [:], known: [model.inputs[0].name: .tensor(x)])
+      model, dimensions: [:], known: [model.inputs[0].name: .tensor(x)], outputs: [output])
     guard case .tensor(let y, _)? = imported.outputs.first else {
-      throw ONNXError(.unsupported, "the model's first output does not depend on its input")
+      throw ONNXError(.unsupported, "'\(printable(output))' does not depend on the model's input")
     }
     return y
   }
@@ -110,8 +175,14 @@ extension ONNXLayer: CustomReflectable {
 extension ONNXModel {
   /// The model as a layer whose weights train, all of them or those whose names are chosen.
   ///
-  /// Throws an ``ONNXError`` for a model of several inputs.
-  public func layer(trains: (_ name: String) -> Bool = { _ in true }) throws -> ONNXLayer {
-    try ONNXLayer(self, trains: trains)
+  /// - Parameters:
+  ///   - output: The value of the graph that the layer gives; the first output if not given.
+  ///   - trains: Whether the weight of that name is a parameter.
+  ///
+  /// Throws an ``ONNXError`` for a model of several inputs, and for an output that is not there.
+  public func layer(
+    output: String? = nil, trains: (_ name: String) -> Bool = { _ in true }
+  ) throws -> ONNXLayer {
+    try ONNXLayer(self, output: output, trains: trains)
   }
 }

@@ -102,6 +102,12 @@ public final class ONNXModel: @unchecked Sendable {
   public var name: String { file.model.graph.name }
   /// The version of the default operator set.
   public let opset: Int
+  /// The file's properties: pairs of texts that its author left.
+  public var metadata: [String: String] {
+    var pairs: [String: String] = [:]
+    for entry in file.model.metadataProps { pairs[entry.key] = entry.value }
+    return pairs
+  }
   package let file: ModelFile
   private let cache = ProgramCache()
 
@@ -119,7 +125,7 @@ public final class ONNXModel: @unchecked Sendable {
     try validate()
   }
 
-  private init(_ file: ModelFile, opset: Int?) {
+  init(_ file: ModelFile, opset: Int?) {
     self.file = file
     let graph = file.model.graph
     let initialized = Set(graph.initializer.map(\.name))

@@ -36,6 +36,8 @@ public final class ONNXProgram {
   private var outputs: [Output] = []
   private var specialised: [String: ONNXValue] = [:]
   private let argumentCount: Int
+  /// Results that say whether a loop was cut off, and its node.
+  private var overruns: [(result: Int, node: String)] = []
 
   init(
     _ model: ONNXModel, dimensions: [String: Int], known: [String: ONNXValue],
@@ -66,6 +68,12 @@ public final class ONNXProgram {
       }
     }
     outputs = zip(model.outputs, imported.outputs).map { output($1, identifier($0.name)) }
+    if !results.isEmpty {
+      for (condition, node) in importer.overruns {
+        overruns.append((results.count, node))
+        results.append(("overrun\(overruns.count)", condition))
+      }
+    }
     var count = 0
     func form(_ value: ONNXValue) -> Form {
       switch value {
@@ -130,6 +138,10 @@ public final class ONNXProgram {
   package func run(values: [String: ONNXValue]) throws -> [String: ONNXValue] {
     let arguments = try check(values)
     let arrays = try session?.run(arguments) ?? []
+    for (result, node) in overruns where arrays[result].doubles.first != 0 {
+      throw ONNXError(
+        .limit, "the loop runs more than \(limits.iterations) times", node: node)
+    }
     func value(_ output: Output) -> ONNXValue {
       switch output {
       case .constant(let x): .constant(x)

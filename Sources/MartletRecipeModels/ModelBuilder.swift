@@ -65,7 +65,9 @@ package struct ModelBuilder {
         add("model.mlp.layers.\(index)", "linear", layer, [sizes[index + 1]])
       }
       return (model, [outputs])
-    default: return nil
+    default:
+      report(fields, "model.\(fields.name)", "`martlet train` alone opens such files")
+      return nil
     }
   }
 

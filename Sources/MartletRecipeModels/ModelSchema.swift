@@ -26,6 +26,21 @@ extension Schema {
             "hidden", .either([.count, .list(.count, count: 0...1000)]), "[512, 256]",
             "Sizes of the hidden layers.")
         ]),
+      Section(
+        "onnx", "An ONNX file, trained further; `martlet train` alone takes it.",
+        shorthand: "file",
+        [
+          .required("file", .path, "The file, of one input."),
+          .optional(
+            "freeze", .list(.text, count: 1...1000), nil,
+            "Weights that stay as they are, by their names in the file; `*` stands for anything."),
+          .optional(
+            "head", .boolean, "false",
+            "Whether the last layer with weights is a new one, with as many outputs as the data has "
+              + "classes or numbers."),
+          .optional(
+            "features", .text, "found out", "The value of the graph that the new layer reads."),
+        ]),
     ])
 
   private static let layers = FieldKind.list(.choice("layer"), count: 0...10_000)

@@ -157,6 +157,17 @@ extension Schema {
             "classes", .boolean, "true for text", "Whether the target is a class, not a number."),
         ]),
       Section(
+        "npz", "Arrays of NumPy, a row for each example; more than two axes are left as they are.",
+        shorthand: "file",
+        [
+          .required("file", .path, "The file."),
+          .optional("x", .text, "x", "The inputs' array."),
+          .optional("y", .text, "y", "The array of labels or numbers to predict."),
+          .optional(
+            "classes", .boolean, "true for integers",
+            "Whether the target is a class from 0, not a number."),
+        ]),
+      Section(
         "images", "A directory with a folder of PNG or JPEG files for each class.",
         shorthand: "directory",
         [

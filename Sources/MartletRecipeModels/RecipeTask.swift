@@ -121,6 +121,23 @@ package struct RecipeProblem: Sendable {
     self.outputs = outputs
   }
 
+  /// A model that is no recipe's, on the task of the first target.
+  package init(
+    _ recipe: Recipe, targets: [RecipeTarget], model: any Layer, named name: String, output: [Int]
+  ) throws(RecipeError) {
+    guard let target = targets.first else {
+      throw RecipeError(file: recipe.file, "the data has no target")
+    }
+    var problems: [RecipeError.Problem] = []
+    let task = RecipeProblem.task("", target, recipe.root, recipe, &problems)
+    RecipeProblem.check(task, output, recipe.root, &problems)
+    guard problems.isEmpty else { throw RecipeError(file: recipe.file, problems) }
+    self.model = RecipeModel(layers: Sequential([model]), heads: [])
+    tasks = [task]
+    rows = [LayerRow(path: "model.\(name)", name: name, output: output, layer: model)]
+    outputs = [output]
+  }
+
   private static func task(
     _ name: String, _ target: RecipeTarget, _ fields: CheckedFields, _ recipe: Recipe,
     _ problems: inout [RecipeError.Problem]

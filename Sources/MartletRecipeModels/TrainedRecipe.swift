@@ -26,7 +26,22 @@ package struct TrainedRecipe: Sendable {
   package init(
     _ manifest: ModelManifest, _ weights: [NamedArray], at path: String, folder: String = "."
   ) throws {
-    let file = FileSystem.join(path, ModelDirectory.manifestName)
+    try self.init(
+      manifest, file: FileSystem.join(path, ModelDirectory.manifestName), folder: folder
+    ) { recipe, targets in
+      try withWeights(storedAs: recipe.storage) {
+        try RecipeProblem(recipe, input: manifest.inputShape, targets: targets)
+      }
+    }
+    try SavedModel.load(
+      weights, into: problem.model, file: FileSystem.join(path, ModelDirectory.weightsName))
+  }
+
+  /// A model that somebody makes for what the manifest says.
+  package init(
+    _ manifest: ModelManifest, file: String, folder: String = ".",
+    problem: (Recipe, [RecipeTarget]) throws -> RecipeProblem
+  ) throws {
     func bad(_ what: String, _ expected: String) -> DataError {
       DataError(.wrongFormat, "model.json: \(what)", at: file, expected: expected)
     }
@@ -54,13 +69,9 @@ package struct TrainedRecipe: Sendable {
     }
     self.scaling = scaling
     recipe = try Recipe(YAMLNode(document), file: file, folder: folder)
-    problem = try withWeights(storedAs: recipe.storage) { [recipe] in
-      try RecipeProblem(recipe, input: manifest.inputShape, targets: targets)
-    }
+    self.problem = try problem(recipe, targets)
     self.manifest = manifest
     self.targets = targets
-    try SavedModel.load(
-      weights, into: problem.model, file: FileSystem.join(path, ModelDirectory.weightsName))
   }
 
   /// Writes the model with its present weights, in place of a model that is there, in one step.

@@ -122,6 +122,33 @@ cmp -s "$work/mlp/weights.safetensors" "$work/mlp2/weights.safetensors" && pass 
 run 0 "momentum, odd batch" "$tool" train lenet5 --epochs 1 --batch 300 --optimizer momentum \
   --output "$work/lenet5"
 
+# An imported model: trained here, written as ONNX, trained further with a frozen body and a new head.
+run 0 "to ONNX" "$tool" convert "$work/lenet5" -o "$work/lenet5.onnx"
+run 0 "any batch" "$tool" run "$work/lenet5.onnx" --dim batch=3 && prints "any batch" '^logits  float\[3,10\]'
+run 0 "fine-tuning" "$tool" train --model "$work/lenet5.onnx" --data mnist5k --freeze 'convolution*' \
+  --head auto --epochs 2 --seed 3 --output "$work/tuned.onnx" \
+  && last "fine-tuning" '^test accuracy: [0-9]+\.[0-9]{2} %$'
+prints "fine-tuning" '^weights  a new head of \[84,10\], 4 weights train, 4 are frozen'
+run 0 "predict with ONNX" "$tool" predict "$work/tuned.onnx" --index 7 && last "predict with ONNX" '^class: '
+run 0 "frozen weights" "$tool" convert "$work/tuned.onnx" -o "$work/tuned.safetensors"
+run 0 "trained again" "$tool" train --model "$work/tuned.onnx" --data mnist5k --epochs 1 --optimizer sgd \
+  --lr 0.001 --loss crossEntropy --output "$work/again.onnx" && last "trained again" '^test accuracy: '
+run 1 "no such weight" "$tool" train --model "$work/lenet5.onnx" --data mnist5k --freeze 'conv9*' \
+  && says "no such weight" "no weight has such a name"
+run 1 "data of another shape" "$tool" train --model "$work/lenet5.onnx" --data iris \
+  && says "data of another shape" "the data gives 4"
+run 0 "names of weights" "$tool" summary "$work/lenet5.onnx" && prints "names of weights" '^convolution1.weight'
+run 64 "no such head" "$tool" train --model "$work/lenet5.onnx" --data mnist5k --head none
+run 64 "no data" "$tool" train --model "$work/lenet5.onnx" && says "no data" "--data is missing"
+run 64 "freezing an mlp" "$tool" train mlp --freeze x
+run 1 "not ours to predict" "$tool" predict "$work/lenet5.onnx" --index 1 \
+  && says "not ours to predict" "does not say what its outputs mean"
+run 0 "a table's model" "$tool" train iris-mlp --epochs 3 --output "$work/iris"
+run 0 "a recipe to ONNX" "$tool" convert "$work/iris" -o "$work/iris.onnx"
+run 0 "a table further" "$tool" train --model "$work/iris.onnx" --data iris --epochs 5 --output "$work/iris2.onnx" \
+  && last "a table further" '^test accuracy: '
+run 0 "to PyTorch" "$tool" convert "$work/lenet5" -o "$work/lenet5.safetensors" --layout pytorch
+
 # Character models: a text of one's own, draws that come again, what is refused.
 seq -s ' ' 1 1200 >"$work/count.txt"
 run 0 "char-lm" "$tool" train char-lm --cell gru --epochs 2 --data "$work/count.txt" --output "$work/text" \

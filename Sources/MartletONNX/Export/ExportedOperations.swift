@@ -22,13 +22,14 @@ extension GraphExporter {
     "reduceSum", "reduceMax", "reduceMin", "reduceProduct", "argMax", "argMin", "cumulativeSum",
     "gather", "takeAlong", "argSort", "argTop", "dot", "maximum", "remainder", "compare",
     "convert", "stopGradient", "exp2", "expm1", "log1p", "rsqrt", "trunc", "sumWindow", "conv2d",
-    "conv2dInputGradient",
+    "conv2dInputGradient", "scan", "while", "conditional", "addAlong",
   ]
 
   func isTranslated(_ node: Node) -> Bool {
     switch node.op {
     case let op as MartletOps.Pad: op.interior.allSatisfy { $0 == 0 }
     case let op as MartletOps.ScatterAdd: op.axis == 0
+    case let op as MartletOps.ScatterSet: op.axis == 0
     case is MartletOps.MaxWindow: uses[node.results[1].id] == 0
     default:
       GraphExporter.elementwiseNames[node.op.name] != nil
@@ -53,7 +54,7 @@ extension GraphExporter {
     }
     switch node.op {
     case is MartletOps.Constant: break
-    case let op as MartletOps.Iota: define(result, try op.evaluate([], [])[0])
+    case let op as MartletOps.Iota: define(result, op.evaluate([], [])[0])
     case let op as MartletOps.Broadcast:
       var extents = [Int](repeating: 1, count: op.shape.count)
       for (place, axis) in op.axes.enumerated() { extents[axis] = shape(0)[place] }
@@ -126,16 +127,28 @@ extension GraphExporter {
       define(
         result,
         emit("GatherElements", [try operand(0), try operand(1)], [attribute("axis", op.axis)]))
-    case is MartletOps.ScatterAdd:
+    case is MartletOps.ScatterAdd, is MartletOps.ScatterSet:
       let places = emit("Reshape", [try operand(1), try integers(shape(1) + [1])])
       let wide =
         graph.type(node.operands[1]).dtype == .int64
         ? places : emit("Cast", [places], [attribute("to", ElementType.int64.rawValue)])
-      var reduction = OnnxAttributeProto()
-      reduction.name = "reduction"
-      reduction.type = .string
-      reduction.s = .init("add".utf8)
-      define(result, emit("ScatterND", [try operand(0), wide, try operand(2)], [reduction]))
+      define(
+        result,
+        emit(
+          "ScatterND", [try operand(0), wide, try operand(2)],
+          node.op is MartletOps.ScatterAdd ? [GraphExporter.addition] : []))
+    case let op as MartletOps.AddAlong:
+      let zeros = emit(
+        "Expand",
+        [try number(0, type.dtype), try integers(type.shape.dimensions)])
+      define(
+        result,
+        emit(
+          "ScatterElements", [zeros, try operand(0), try operand(1)],
+          [attribute("axis", op.axis), GraphExporter.addition]))
+    case let op as MartletOps.Scan: try exportScan(node, op)
+    case let op as MartletOps.While: try exportWhile(node, op)
+    case is MartletOps.Conditional: try exportConditional(node)
     case let op as MartletOps.ArgSort:
       try top(node, op.axis, shape(0)[op.axis], largest: op.descending)
     case let op as MartletOps.ArgTop: try top(node, op.axis, op.count, largest: op.largest)
@@ -185,6 +198,14 @@ extension GraphExporter {
       define(result, emit("Mul", [emit("Sign", [x]), emit("Floor", [emit("Abs", [x])])]))
     default: throw ONNXError(.unsupported, "the operation \(node.op.name) has no ONNX form")
     }
+  }
+
+  private static var addition: OnnxAttributeProto {
+    var reduction = OnnxAttributeProto()
+    reduction.name = "reduction"
+    reduction.type = .string
+    reduction.s = .init("add".utf8)
+    return reduction
   }
 
   /// A transposition to or from channels last only says which order a value has.

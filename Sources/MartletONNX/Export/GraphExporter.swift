@@ -27,7 +27,11 @@ final class GraphExporter {
   private let states: [State]
   private(set) var nodes: [OnnxNodeProto] = []
   private var initializers: [OnnxTensorProto] = []
-  private var names: Set<String> = []
+  /// Names are taken once in a file, bodies included.
+  private final class Names {
+    var taken: Set<String> = []
+  }
+  private let names: Names
 
   /// How a value is spelled so far.
   private struct Form {
@@ -48,8 +52,13 @@ final class GraphExporter {
   /// Where nodes are being emitted, for their names.
   var scope = ""
 
-  init(_ graph: Graph, states: [State]) throws {
+  convenience init(_ graph: Graph, states: [State]) throws {
+    try self.init(graph, states: states, names: Names())
+  }
+
+  private init(_ graph: Graph, states: [State], names: Names) throws {
     self.graph = graph
+    self.names = names
     self.states = states
     guard graph.parameters.filter({ $0.role == .state }).count == states.count else {
       throw ONNXError(.unsupported, "the program's parameters are not known")
@@ -86,15 +95,14 @@ final class GraphExporter {
         result.input.append(info(name, graph.type(parameter.value)))
       }
     }
-    try checkOperations()
-    for node in graph.nodes {
-      // Before all others: a bias may be written after the product that takes it.
-      if let literal = node.op as? MartletOps.Constant { define(node.result, literal.array) }
+    let missing = missingOperations()
+    guard missing.isEmpty else {
+      let list = missing.sorted { $0.key < $1.key }.map { "\($0.key) × \($0.value)" }
+      throw ONNXError(
+        .unsupported, "operations without an ONNX form: \(list.joined(separator: ", "))",
+        hint: "docs/onnx.md lists what can be written")
     }
-    for node in graph.nodes where node.results.contains(where: { uses[$0.id] > 0 }) {
-      scope = layer(of: node)
-      try export(node)
-    }
+    try exportNodes()
     scope = ""
     var taken: Set<String> = []
     for (output, name) in zip(graph.outputs, outputNames) {
@@ -114,6 +122,59 @@ final class GraphExporter {
     return result
   }
 
+  private func exportNodes() throws {
+    let outer = scope
+    for node in graph.nodes {
+      // Before all others: a bias may be written after the product that takes it.
+      if let literal = node.op as? MartletOps.Constant { define(node.result, literal.array) }
+    }
+    for node in graph.nodes where node.results.contains(where: { uses[$0.id] > 0 }) {
+      scope = layer(of: node)
+      if scope.isEmpty { scope = outer }
+      try export(node)
+    }
+  }
+
+  /// A body as a graph of its own: outputs are nodes of it.
+  func body(_ region: Graph, _ inputs: [BodyInput], _ name: String) throws -> OnnxGraphProto {
+    let inner = try GraphExporter(region, states: [], names: names)
+    inner.scope = name
+    var result = OnnxGraphProto()
+    result.name = identifier(name)
+    for (parameter, input) in zip(region.parameters, inputs) {
+      switch input {
+      case .outer(let name): inner.forms[parameter.value.id] = Form(plain: name)
+      case .input:
+        let spelled = unique("\(name)/\(identifier(parameter.name))")
+        inner.forms[parameter.value.id] = Form(plain: spelled)
+        result.input.append(info(spelled, region.type(parameter.value)))
+      }
+    }
+    try inner.exportNodes()
+    inner.scope = name
+    for output in region.outputs {
+      let spelled = inner.emit("Identity", [try inner.plain(output.value)])
+      result.output.append(info(spelled, region.type(output.value)))
+    }
+    result.node = inner.nodes
+    result.initializer = inner.initializers
+    return result
+  }
+
+  /// The results of a body for values of this graph.
+  func inlined(_ region: Graph, _ operands: [String]) throws -> [String] {
+    let inner = try GraphExporter(region, states: [], names: names)
+    inner.scope = scope
+    for (parameter, name) in zip(region.parameters, operands) {
+      inner.forms[parameter.value.id] = Form(plain: name)
+    }
+    try inner.exportNodes()
+    let results = try region.outputs.map { try inner.plain($0.value) }
+    nodes += inner.nodes
+    initializers += inner.initializers
+    return results
+  }
+
   /// The path of the layer whose parameters a node reads, else the scope that it was traced in.
   private func layer(of node: Node) -> String {
     for operand in node.operands {
@@ -126,21 +187,20 @@ final class GraphExporter {
     return identifier(node.location.scope)
   }
 
-  /// Names all operations at once that have no translation.
-  private func checkOperations() throws {
+  /// How often each operation stands there that has no translation, bodies included.
+  private func missingOperations() -> [String: Int] {
     var missing: [String: Int] = [:]
-    for node in graph.nodes
-    where node.results.contains(where: { uses[$0.id] > 0 }) && !isTranslated(node) {
-      missing[node.op.name, default: 0] += 1
+    for node in graph.nodes where node.results.contains(where: { uses[$0.id] > 0 }) {
+      if !isTranslated(node) { missing[node.op.name, default: 0] += 1 }
+      for region in node.regions {
+        let inner = try? GraphExporter(region, states: [], names: names)
+        missing.merge(inner?.missingOperations() ?? [:], uniquingKeysWith: +)
+      }
     }
-    guard !missing.isEmpty else { return }
-    let list = missing.sorted { $0.key < $1.key }.map { "\($0.key) × \($0.value)" }
-    throw ONNXError(
-      .unsupported, "operations without an ONNX form: \(list.joined(separator: ", "))",
-      hint: "docs/onnx.md lists what can be written")
+    return missing
   }
 
-  private func info(_ name: String, _ type: TensorType) -> OnnxValueInfoProto {
+  func info(_ name: String, _ type: TensorType) -> OnnxValueInfoProto {
     var info = OnnxValueInfoProto()
     info.name = name
     info.type.tensorType.elemType = Int32(ElementType(type.dtype).rawValue)
@@ -166,9 +226,9 @@ final class GraphExporter {
   // MARK: Nodes
 
   func unique(_ name: String) -> String {
-    if names.insert(name).inserted { return name }
+    if names.taken.insert(name).inserted { return name }
     var count = 1
-    while !names.insert("\(name)_\(count)").inserted { count += 1 }
+    while !names.taken.insert("\(name)_\(count)").inserted { count += 1 }
     return "\(name)_\(count)"
   }
 
@@ -194,6 +254,14 @@ final class GraphExporter {
     attribute.name = name
     attribute.type = .int
     attribute.i = Int64(value)
+    return attribute
+  }
+
+  static func attribute(_ name: String, _ graph: OnnxGraphProto) -> OnnxAttributeProto {
+    var attribute = OnnxAttributeProto()
+    attribute.name = name
+    attribute.type = .graph
+    attribute.g = graph
     return attribute
   }
 

@@ -15,7 +15,7 @@ extension ONNXExport {
         .unsupported, "the model's outputs are known when it is compiled, or are no tensors",
         hint: "there is nothing to export")
     }
-    try self.init(session.program, outputs: program.outputNames)
+    try self.init(session.program, outputs: program.outputNames, metadata: model.metadata)
   }
 }
 

@@ -33,18 +33,45 @@ public struct ONNXExport: Sendable {
   public init(
     _ program: Program, outputs: [String] = [], metadata: [String: String] = [:]
   ) throws {
-    // In the order of the graph's own parameters; a closure's layers may have no names yet.
+    try self.init(
+      program.traced, name: program.options.name, outputs: outputs, metadata: metadata,
+      states: ONNXExport.states(program))
+  }
+
+  /// Translates a function that was compiled for two sizes of its batch, so that the file's batch is
+  /// free: what differs between the two is what depends on it.
+  ///
+  ///     let small = try compile(TensorSpec([2, 784], name: "x")) { model($0) }
+  ///     let large = try compile(TensorSpec([3, 784], name: "x")) { model($0) }
+  ///     try ONNXExport(small.program, large.program, batches: (2, 3)).write(to: "mlp.onnx")
+  ///
+  /// - Parameters:
+  ///   - batches: the two sizes, both above 1: extents of 1 broadcast.
+  ///   - dimension: how the file calls the batch.
+  ///
+  /// Throws an ``ONNXError`` where a batch is part of what the graph computes, such as a divisor.
+  public init(
+    _ first: Program, _ second: Program, batches: (Int, Int), dimension: String = "batch",
+    outputs: [String] = [], metadata: [String: String] = [:]
+  ) throws {
+    let graphs = try [first, second].map {
+      try ONNXExport.translated(
+        $0.traced, name: first.options.name, outputs: outputs, states: ONNXExport.states($0))
+    }
+    var merger = try FreeBatch(graphs[0], batches: batches, name: identifier(dimension))
+    try self.init(graph: merger.merged(graphs[0], graphs[1]), metadata: metadata)
+  }
+
+  /// In the order of the graph's own parameters; a closure's layers may have no names yet.
+  private static func states(_ program: Program) -> [GraphExporter.State] {
     var taken: Set<String> = []
-    let states = program.state.enumerated().map { index, item -> GraphExporter.State in
+    return program.state.enumerated().map { index, item -> GraphExporter.State in
       let path = item.variable.path
       let isUnique = !path.isEmpty && taken.insert(path).inserted
       return GraphExporter.State(name: isUnique ? path : "parameter\(index)") {
         try item.variable.read()
       }
     }
-    try self.init(
-      program.traced, name: program.options.name, outputs: outputs, metadata: metadata,
-      states: states)
   }
 
   /// Translates a graph; `states` are its state parameters, in order.
@@ -52,9 +79,22 @@ public struct ONNXExport: Sendable {
     _ graph: Graph, name: String, outputs: [String] = [], metadata: [String: String] = [:],
     states: [GraphExporter.State]
   ) throws {
-    let exporter = try GraphExporter(ONNXExport.inlined(graph), states: states)
+    try self.init(
+      graph: ONNXExport.translated(graph, name: name, outputs: outputs, states: states),
+      metadata: metadata)
+  }
+
+  /// The graph in ONNX's operators.
+  private static func translated(
+    _ graph: Graph, name: String, outputs: [String], states: [GraphExporter.State]
+  ) throws -> OnnxGraphProto {
+    let exporter = try GraphExporter(Expansion.expanded(graph), states: states)
     var exported = try exporter.export(outputs: outputs)
     exported.name = identifier(name)
+    return exported
+  }
+
+  private init(graph exported: OnnxGraphProto, metadata: [String: String]) throws {
     var model = OnnxModelProto()
     model.irVersion = 10
     model.producerName = "Martlet"
@@ -84,42 +124,4 @@ public struct ONNXExport: Sendable {
 
   /// Writes the file: beside its name first, then under it.
   public func write(to path: String) throws { try FileSystem.write(bytes, to: path) }
-
-  /// The graph with the bodies of its calls in their places.
-  private static func inlined(_ graph: Graph) -> Graph {
-    guard graph.nodes.contains(where: { $0.op is Call }) else { return graph }
-    var flat = Graph(name: graph.name)
-    var map: [Value: Value] = [:]
-    for parameter in graph.parameters {
-      map[parameter.value] = flat.addParameter(
-        graph.type(parameter.value), name: parameter.name, role: parameter.role)
-    }
-    func append(_ body: Graph, _ map: inout [Value: Value]) {
-      for node in body.nodes {
-        let operands = node.operands.compactMap { map[$0] }
-        if node.op is Call, let called = node.regions.first {
-          var inner: [Value: Value] = [:]
-          for (parameter, operand) in zip(called.parameters, operands) {
-            inner[parameter.value] = operand
-          }
-          append(called, &inner)
-          for (result, output) in zip(node.results, called.outputs) {
-            map[result] = inner[output.value]
-          }
-          continue
-        }
-        let results = flat.append(
-          node.op, operands, types: node.results.map { body.type($0) }, regions: node.regions,
-          location: node.location)
-        for (old, new) in zip(node.results, results) { map[old] = new }
-      }
-    }
-    append(graph, &map)
-    for output in graph.outputs {
-      if let value = map[output.value] {
-        flat.addOutput(value, name: output.name, role: output.role)
-      }
-    }
-    return flat
-  }
 }

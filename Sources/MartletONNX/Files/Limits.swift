@@ -29,6 +29,8 @@ public struct ONNXLimits: Hashable, Sendable {
   public var bytes: Int
   /// Nodes of the graph after loops are unrolled and functions inlined.
   public var nodes: Int
+  /// Iterations of one loop that runs in the program.
+  public var iterations = 1 << 24
   /// How deep functions and subgraphs may nest.
   public var depth: Int
   /// Seconds that an import may take; nil for as many as it takes.

@@ -37,6 +37,17 @@ package struct ModelFile: Sendable {
     }
   }
 
+  /// The same file with another graph.
+  func replacing(_ model: OnnxModelProto) -> ModelFile {
+    ModelFile(model: model, folder: folder, limits: limits)
+  }
+
+  private init(model: OnnxModelProto, folder: String?, limits: ONNXLimits) {
+    self.model = model
+    self.folder = folder
+    self.limits = limits
+  }
+
   /// A message from its bytes, nested at most a hundred deep.
   package static func decode<M: Message>(_ bytes: [UInt8]) throws -> M {
     var options = BinaryDecodingOptions()

@@ -12,9 +12,10 @@ extension Importer {
     var outputs: [ONNXValue]
   }
 
-  /// The whole model.
+  /// The whole model, or the part of it that gives values of the main graph by their names.
   func importModel(
-    _ model: ONNXModel, dimensions: [String: Int], known: [String: ONNXValue]
+    _ model: ONNXModel, dimensions: [String: Int], known: [String: ONNXValue],
+    outputs names: [String]? = nil
   ) throws -> Imported {
     let graph = file.model.graph
     let versions = try Importer.versions(file.model.opsetImport)
@@ -42,14 +43,44 @@ extension Importer {
     }
     try define(
       initializersOf: graph, in: scope, except: Set(inputs.map(\.name)))
-    try run(graph.node, in: scope)
-    let outputs = try graph.output.map { info -> ONNXValue in
-      guard let value = scope[info.name] else {
-        throw ONNXError(.malformed, "the output '\(printable(info.name))' is not defined")
+    try run(names.map { Importer.nodes(of: graph, giving: $0) } ?? graph.node, in: scope)
+    let outputs = try (names ?? graph.output.map(\.name)).map { name -> ONNXValue in
+      guard let value = scope[name] else {
+        throw ONNXError(.malformed, "the output '\(printable(name))' is not defined")
       }
       return value
     }
     return Imported(inputs: inputs, outputs: outputs)
+  }
+
+  /// The nodes that values depend on, in the graph's order.
+  static func nodes(of graph: OnnxGraphProto, giving names: [String]) -> [OnnxNodeProto] {
+    var wanted = Set(names)
+    var kept: [OnnxNodeProto] = []
+    for node in graph.node.reversed() where node.output.contains(where: wanted.contains) {
+      kept.append(node)
+      wanted.formUnion(reads(node))
+    }
+    return kept.reversed()
+  }
+
+  /// The names that a node and the graphs inside of it read.
+  static func reads(_ node: OnnxNodeProto) -> Set<String> {
+    var names = Set(node.input)
+    var stack = [node]
+    while let next = stack.popLast() {
+      for attribute in next.attribute {
+        for graph in (attribute.hasG ? [attribute.g] : []) + attribute.graphs {
+          names.formUnion(graph.output.map(\.name))
+          for inner in graph.node {
+            names.formUnion(inner.input)
+            stack.append(inner)
+          }
+        }
+      }
+    }
+    names.remove("")
+    return names
   }
 
   /// Notes what a given value says about symbolic dimensions; throws where it contradicts the file.

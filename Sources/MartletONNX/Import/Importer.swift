@@ -21,6 +21,11 @@ final class Importer {
   var specialised: Set<String> = []
   /// What initializers become; constants unless somebody trains them.
   var initializer: (_ name: String, _ value: HostTensor) throws -> ONNXValue = { .constant($1) }
+  /// The batch that a file was written for, where it is run with another: shapes in the graph that
+  /// begin with it are read as if they began with the new one.
+  var writtenBatch: Int?
+  /// What must be false after each run, and the node that it is about: loops that were cut off.
+  var overruns: [(condition: Tensor, node: String)] = []
   let functions: [String: OnnxFunctionProto]
   private var nodeCount = 0
   private let deadline: Double?

@@ -245,6 +245,19 @@ package struct PlainAttention {
     return ds.sum(axes: axes, keepDims: true)
   }
 
+  /// The logarithm of each row's sum of exponentials, `[B, H, T]`; −∞ where no key is seen.
+  package var statistic: Tensor {
+    let seen = self.seen
+    let x = scores(seen)
+    let hidden = seen.map { select($0, x, -.infinity) } ?? x
+    let largest = hidden.max(axes: [3], keepDims: true)
+    let shift = select(largest .> -Double.infinity, largest, 0)
+    var p = exp(x - shift)
+    if let seen { p = select(seen, p, 0) }
+    return (log(p.sum(axes: [3], keepDims: true)) + shift).reshaped(
+      [e.batches, e.heads, e.queries])
+  }
+
   /// The result of attention with the weights changed on their way (dropout); and the weights.
   package func output(
     changing change: (Tensor) -> Tensor = { $0 }

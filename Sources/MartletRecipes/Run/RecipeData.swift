@@ -28,19 +28,25 @@ package struct RecipeData: Sendable {
 
 extension RecipeData {
   /// Reads what the recipe's `data` says.
-  package static func read(_ recipe: Recipe) throws -> RecipeData {
+  ///
+  /// - Parameter pixels: How pixels become numbers, for a model that knows; the recipe says if not
+  ///   given.
+  package static func read(
+    _ recipe: Recipe, pixels: PixelScaling? = nil
+  ) throws -> RecipeData {
     guard let data = recipe.root.fields("data"), let source = data.fields("source") else {
       throw RecipeError(file: recipe.file, "the recipe has no data")
     }
     do {
       switch source.name {
-      case "mnist5k": return try images(Dataset.mnist5k(), data, recipe)
-      case "digits": return try images(Dataset.digits(), data, recipe)
-      case "fashionMNIST": return try images(Dataset.fashionMNIST(), data, recipe)
+      case "mnist5k": return try images(Dataset.mnist5k(), data, recipe, pixels)
+      case "digits": return try images(Dataset.digits(), data, recipe, pixels)
+      case "fashionMNIST": return try images(Dataset.fashionMNIST(), data, recipe, pixels)
       case "idx":
         let folder = recipe.path(source.text("directory") ?? "")
-        return try images(Dataset(directory: folder), data, recipe)
-      case "images": return try imageFolder(source, data, recipe)
+        return try images(Dataset(directory: folder), data, recipe, pixels)
+      case "images": return try imageFolder(source, data, recipe, pixels)
+      case "npz": return try arrays(source, data, recipe)
       case "csv": return try table(csv(source, recipe), data, recipe)
       default: return try table(builtIn(source, recipe), data, recipe)
       }
@@ -57,7 +63,7 @@ extension RecipeData {
   // MARK: - Images
 
   private static func images(
-    _ set: Dataset, _ data: CheckedFields, _ recipe: Recipe
+    _ set: Dataset, _ data: CheckedFields, _ recipe: Recipe, _ pixels: PixelScaling?
   ) throws -> RecipeData {
     let split = data.fields("split")
     let share = split?.number("validation") ?? 0.1
@@ -71,7 +77,7 @@ extension RecipeData {
       (indices, held) = (parts[0].indices, parts[1].indices)
     }
     let trained = try RecipeAugmentation.part(set.train, indices)
-    let scaling = pixelScaling(trained, data.text("scaling") ?? "standard")
+    let scaling = pixels ?? pixelScaling(trained, data.text("scaling") ?? "standard")
     let scaled = try set.train.examples(scaling: scaling)
     let augmented = try set.train.examples(
       scaling: scaling,
@@ -99,7 +105,7 @@ extension RecipeData {
   }
 
   private static func imageFolder(
-    _ source: CheckedFields, _ data: CheckedFields, _ recipe: Recipe
+    _ source: CheckedFields, _ data: CheckedFields, _ recipe: Recipe, _ pixels: PixelScaling?
   ) throws -> RecipeData {
     let path = recipe.path(source.text("directory") ?? "")
     var size = source.integers("size") ?? []
@@ -124,8 +130,9 @@ extension RecipeData {
       seed: UInt64(split?.integer("seed") ?? 0), stratified: split?.boolean("stratified") ?? true)
     let kind = data.text("scaling") ?? "standard"
     let scaling =
-      kind == "none"
-      ? .unit : pixelScaling(try RecipeAugmentation.sample(plain, parts[0].indices), kind)
+      try pixels
+      ?? (kind == "none"
+        ? .unit : pixelScaling(RecipeAugmentation.sample(plain, parts[0].indices), kind))
     var (scaled, augmented) = (plain, plain)
     scaled.scaling = scaling
     augmented.scaling = scaling
@@ -144,7 +151,7 @@ extension RecipeData {
   // MARK: - Tables
 
   /// Columns of numbers, some of which stand for classes.
-  private struct Columns {
+  struct Columns {
     var name: String
     var names: [String]
     var values: [[Double]]
@@ -152,7 +159,9 @@ extension RecipeData {
     var features: [String]
     var targets: [String]
     /// The columns of the table that the features come from.
-    var inputs: [TabularInput.Column] = []
+    var inputs: [TabularInput.Column]? = []
+    /// The scaling where the recipe says none.
+    var scaling = "standard"
   }
 
   private static func builtIn(_ source: CheckedFields, _ recipe: Recipe) throws -> Columns {
@@ -298,7 +307,7 @@ extension RecipeData {
   }
 
   /// Split, then scaled by what the training part says.
-  private static func divided(
+  static func divided(
     _ whole: ArrayExamples, _ columns: Columns, _ targets: [RecipeTarget], _ data: CheckedFields
   ) throws -> RecipeData {
     let split = data.fields("split")
@@ -312,7 +321,7 @@ extension RecipeData {
     var sets: [any Examples] = parts
     var targets = targets
     var scaling: Scaling?
-    switch data.text("scaling") ?? "standard" {
+    switch data.text("scaling") ?? columns.scaling {
     case "standard": scaling = try Scaling.standard(fitting: parts[0])
     case "minMax": scaling = try Scaling.minMax(fitting: parts[0])
     default: break
@@ -328,7 +337,8 @@ extension RecipeData {
     }
     return RecipeData(
       name: columns.name, training: sets[0], validation: validation > 0 ? sets[1] : nil,
-      test: test > 0 ? sets.last : nil, input: [columns.features.count], targets: targets,
+      test: test > 0 ? sets.last : nil, input: whole.fields[0].type.shape.dimensions,
+      targets: targets,
       columns: scaling, columnNames: columns.features, table: columns.inputs)
   }
 

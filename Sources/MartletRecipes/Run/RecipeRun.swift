@@ -20,13 +20,17 @@ package final class RecipeRun {
   private let events: EventCallback?
 
   /// - Parameters:
+  ///   - given: Data and model, where they are not the recipe's.
   ///   - options: Threads, and who asks for an interruption.
   ///   - callbacks: What else follows the run; the recipe's own need no mention.
   package init(
-    _ recipe: Recipe, options: TrainerOptions, callbacks: [any Callback] = []
+    _ recipe: Recipe, _ given: (data: RecipeData, problem: RecipeProblem)? = nil,
+    options: TrainerOptions, callbacks: [any Callback] = []
   ) throws {
-    let data = try RecipeData.read(recipe)
-    let problem = try withWeights(storedAs: recipe.storage) { try RecipeProblem(recipe, data) }
+    let data = try given?.data ?? RecipeData.read(recipe)
+    let problem =
+      try given?.problem
+      ?? withWeights(storedAs: recipe.storage) { try RecipeProblem(recipe, data) }
     let root = recipe.root
     let batch = recipe.batch ?? data.training.count
     let perEpoch =

@@ -12,7 +12,6 @@ import MartletTraining
 extension RecipeRun {
   /// Writes the model: weights, layers, and how inputs and outputs are to be read.
   package func save(to path: String, notes: [JSONValue.Member]) throws {
-    let notes = notes + [.init("recipe", .string(recipe.name))]
     let classes = problem.tasks[0].target.classes ?? ["value"]
     let (mean, deviation) = (data.pixels?.mean ?? 0, data.pixels?.deviation ?? 1)
     // A classifier of drawings by its model's name is one that needs no recipe to be built again.
@@ -28,18 +27,25 @@ extension RecipeRun {
       }
       let manifest = ModelManifest(
         name: architecture.name, inputShape: data.input, mean: mean, deviation: deviation,
-        classes: classes, layers: architecture.layers, notes: notes)
+        classes: classes, layers: architecture.layers,
+        notes: notes + [.init("recipe", .string(recipe.name))])
       try ModelDirectory.write(manifest, weights, metadata: ["format": "martlet"], to: path)
       return
     }
+    try SavedModel.write(problem.model, manifest(notes: notes), to: path)
+  }
+
+  /// What must be known of the model beside its weights.
+  package func manifest(notes: [JSONValue.Member]) throws -> ModelManifest {
     let table = try data.table.map {
       try TabularInput(columns: $0, scaling: data.columns, location: data.name).json
     }
-    let manifest = ModelManifest(
-      name: SavedRecipe.name, inputShape: data.input, mean: mean, deviation: deviation,
-      table: table, fit: data.fit?.rawValue, classes: classes, layers: [recipe.document.json],
-      outputs: .array(data.targets.map(\.json)), notes: notes)
-    try SavedModel.write(problem.model, manifest, to: path)
+    return ModelManifest(
+      name: SavedRecipe.name, inputShape: data.input, mean: data.pixels?.mean ?? 0,
+      deviation: data.pixels?.deviation ?? 1, table: table, fit: data.fit?.rawValue,
+      classes: problem.tasks[0].target.classes ?? ["value"], layers: [recipe.document.json],
+      outputs: .array(data.targets.map(\.json)),
+      notes: notes + [.init("recipe", .string(recipe.name))])
   }
 }
 
@@ -66,7 +72,22 @@ package struct SavedRecipe: Sendable {
   package init(
     _ manifest: ModelManifest, _ weights: [NamedArray], at path: String, folder: String = "."
   ) throws {
-    let file = FileSystem.join(path, ModelDirectory.manifestName)
+    try self.init(
+      TrainedRecipe(manifest, weights, at: path, folder: folder),
+      file: FileSystem.join(path, ModelDirectory.manifestName))
+  }
+
+  /// A model that somebody makes for what the manifest says.
+  package init(
+    _ manifest: ModelManifest, file: String, folder: String = ".",
+    problem: (Recipe, [RecipeTarget]) throws -> RecipeProblem
+  ) throws {
+    try self.init(
+      TrainedRecipe(manifest, file: file, folder: folder, problem: problem), file: file)
+  }
+
+  private init(_ trained: TrainedRecipe, file: String) throws {
+    let manifest = trained.manifest
     func bad(_ what: String, _ expected: String) -> DataError {
       DataError(.wrongFormat, "model.json: \(what)", at: file, expected: expected)
     }
@@ -80,7 +101,7 @@ package struct SavedRecipe: Sendable {
         "unknown fit '\(manifest.fit ?? "")'",
         ImageFolder.Fit.allCases.map(\.rawValue).joined(separator: ", "))
     }
-    trained = try TrainedRecipe(manifest, weights, at: path, folder: folder)
+    self.trained = trained
   }
 
   /// The compiled program for `batch` inputs: inference, or with `training` a step with the recipe's

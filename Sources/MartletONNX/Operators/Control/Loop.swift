@@ -25,7 +25,14 @@ struct Loop: Operator {
     let isEndless = !node.has(0)
     let knownCount = isEndless ? nil : node.knownConstant(0)?.integers.first
     let startsTrue = !node.has(1) || node.knownConstant(1)?.integers.first == 1
-    if startsTrue, let count = knownCount, count > Int64(smallest),
+    let most = node.importer.limits.iterations
+    if startsTrue, let count = knownCount, count > Int64(most),
+      scanned(node, body, smallest, carried) != nil
+    {
+      throw ONNXError(
+        .limit, "the loop runs \(count) times, more than \(most)", node: node.label)
+    }
+    if startsTrue, let count = knownCount, count > Int64(smallest), count <= Int64(most),
       let result = scanned(node, body, Int(count), carried)
     {
       return result
@@ -48,7 +55,7 @@ struct Loop: Operator {
   private static func scanned(
     _ node: NodeContext, _ body: OnnxGraphProto, _ count: Int, _ carried: [ONNXValue]
   ) -> [ONNXValue]? {
-    guard count <= Int(Int32.max), let initial = node.tensors(carried) else { return nil }
+    guard let initial = node.tensors(carried) else { return nil }
     var types: [ElementType?] = []
     let result = node.attempt { attempt in
       let step = attempt.closure { (carry: [Tensor], numbers: [Tensor]) -> [[Tensor]] in
@@ -65,7 +72,7 @@ struct Loop: Operator {
         let values = try outputs.dropFirst().map { try node.tensor($0, "an output of the body") }
         return [Array(values[..<carry.count]), Array(values[carry.count...])]
       }
-      let numbers = node.literal(Array(0..<count))
+      let numbers = node.trace.iota(TensorType(.int64, [count]), axis: 0)
       return scan(over: [numbers], carrying: initial) { carry, x in
         let made = step((carry, x))
         return (made?[0] ?? [], made?[1] ?? [])
@@ -81,7 +88,7 @@ struct Loop: Operator {
     // Where all is known the iterations fold.
     guard !carried.allSatisfy(\.isConstant), let initial = node.tensors(carried) else { return nil }
     let limit: Tensor?
-    var maximum = Int(Int32.max)
+    var maximum = node.importer.limits.iterations
     if node.has(0) {
       guard let count = try? node.tensor(0), count.count == 1 else { return nil }
       limit = count.reshaped([]).converted(to: .int64)
@@ -117,6 +124,11 @@ struct Loop: Operator {
     guard let result, types.count == carried.count, result.count == carried.count + 2 else {
       return nil
     }
+    // In the body of another loop nobody sees the condition: there the bound alone holds.
+    if node.trace === node.importer.root {
+      let goesOn = limit.map { result[1] .& (result[0] .< $0) } ?? result[1]
+      node.importer.overruns.append((goesOn, node.label))
+    }
     return zip(types, result.dropFirst(2)).map { .like($0, $1) }
   }
 
@@ -131,6 +143,10 @@ struct Loop: Operator {
     var stacked = [[ONNXValue]](repeating: [], count: body.output.count - 1 - carried.count)
     var iteration = 0
     while iteration < count, goesOn {
+      guard iteration < node.importer.limits.nodes else {
+        throw ONNXError(
+          .limit, "the loop has more than \(iteration) iterations to unroll", node: node.label)
+      }
       let outputs = try node.importer.outputs(
         of: body, [number(iteration), boolean(true)] + values, in: node.scope, node: node.label)
       goesOn = try node.constant(outputs[0], "the loop's condition").integers.first != 0

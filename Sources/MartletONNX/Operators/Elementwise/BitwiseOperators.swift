@@ -5,7 +5,7 @@ import MartletIR
 import MartletOps
 
 let bitwiseOperators: [OperatorEntry] = [
-  OperatorEntry(BitShift.self),
+  OperatorEntry(BitShift.self), OperatorEntry(BitCast.self),
   .binary("BitwiseAnd") { $0 .& $1 }, .binary("BitwiseOr") { $0 .| $1 },
   .binary("BitwiseXor") { $0 .^ $1 },
   // All bits flipped: −x − 1 in numbers that wrap.

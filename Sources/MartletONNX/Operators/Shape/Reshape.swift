@@ -28,6 +28,12 @@ struct Reshape: Operator {
       }
       sizes[hole] = rest > 0 ? shape.count / rest : 0
     }
+    if let batch = node.importer.writtenBatch, sizes.first == batch, shape.rank > 0, holes.isEmpty,
+      case let rest = try node.checked(Array(sizes.dropFirst())).count, rest > 0,
+      rest.multipliedReportingOverflow(by: shape[0]).partialValue == shape.count
+    {
+      sizes[0] = shape[0]
+    }
     let result = try node.checked(sizes)
     guard result.count == shape.count else {
       throw node.invalid("\(shape) does not reshape to \(printable(target.description))")
