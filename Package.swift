@@ -147,10 +147,13 @@ let package = Package(
         ]),
       dependencies: ["MartletInterfaces"]),
 
+    // What `martlet bench` runs; exported programs are tested with the same.
+    .target(name: "MartletWorkloads", dependencies: ["Martlet"]),
+
     .executableTarget(
       name: "MartletCLI",
       dependencies: [
-        "MartletONNX", "MartletPasses",
+        "MartletWorkloads", "MartletONNX", "MartletPasses",
         "MartletExecution", "MartletTraining",
         "CMartletRuntime", "MartletIR", "MartletLoops", "MartletJIT", "Martlet", "MartletData",
         "MartletRecipes", "MartletPrograms", "MartletExport", "MartletNN",
@@ -213,7 +216,8 @@ let package = Package(
       name: "ExportTests",
       dependencies: [
         "MartletIR", "MartletCodegen", "MartletExecution", "MartletExport", "MartletJIT",
-        "MartletNN", "MartletOps",
+        "MartletNN", "MartletOps", "MartletWorkloads", "MartletONNX", "MartletONNXFormat",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["C"]),
     .testTarget(
       name: "TrainingTests",

@@ -4,12 +4,13 @@
 
 #include "martlet_compiler.h"
 
-/* The instruction set of the compiler's own flags. */
-#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__FMA__)
+/* The instruction set of the compiler's own flags, or the one that a file of -DMARTLET_DISPATCH is for. */
+#if MARTLET_VARIANT == 512 || (!defined(MARTLET_VARIANT) && defined(__AVX512F__) && defined(__AVX512DQ__) && \
+                               defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__FMA__))
 #include <immintrin.h>
 #define MT_VECTOR 512
 #define MT_VECTOR_BYTES 64
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif MARTLET_VARIANT == 256 || (defined(__AVX2__) && defined(__FMA__))
 #include <immintrin.h>
 #define MT_VECTOR 256
 #define MT_VECTOR_BYTES 32

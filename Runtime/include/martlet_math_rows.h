@@ -102,7 +102,8 @@ MTM_VECTORS(u8, unsigned char, signed char)
     v = (mtm_v##n##_##t)(((mtm_m##n##_##t)v & mask) | ((mtm_m##n##_##t)filler & ~mask)); \
   } else {                                                                              \
     v = (mtm_v##n##_##t){0} + (IDENTITY);                                               \
-    __builtin_memcpy(&v, x, (unsigned long)(count) * sizeof(T));                        \
+    /* count is at most n: said again for gcc, which warns of branches that are never taken. */ \
+    __builtin_memcpy(&v, x, (unsigned long)((count) < n ? (count) : n) * sizeof(T));    \
   }
 
 /* Code that is to be small reduces element by element, in the same order. */

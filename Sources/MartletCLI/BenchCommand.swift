@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Martlet
+import MartletWorkloads
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)

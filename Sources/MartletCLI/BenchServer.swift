@@ -2,6 +2,7 @@
 // turns with other programs that sleep meanwhile (Benchmarks/peers).
 
 import Martlet
+import MartletWorkloads
 
 /// Says {"setup_s": …} when inputs and first weights are in memory. Then it reads a line from standard
 /// input, answers it with one JSON object:

@@ -4,6 +4,7 @@ import Martlet
 import MartletJIT
 import MartletExecution
 import MartletLoops
+import MartletWorkloads
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -38,19 +39,19 @@ struct RunningWorkload {
     try isReady(setupSeconds)
     let first = nowMilliseconds()
     built = try prepared.build(options)
-    try built.step(inputs)
+    _ = try built.step(inputs)
     firstStepSeconds = (nowMilliseconds() - first) / 1e3
   }
 
   /// Milliseconds of each step, for `seconds` or `limit` steps, five at least; the first three are
   /// not counted.
   func times(seconds: Double, limit: Int = 20_000) throws -> [Double] {
-    for _ in 0..<3 { try built.step(inputs) }
+    for _ in 0..<3 { _ = try built.step(inputs) }
     var times: [Double] = []
     let begin = nowMilliseconds()
     var now = begin
     while (now - begin < seconds * 1e3 && times.count < limit) || times.count < 5 {
-      try built.step(inputs)
+      _ = try built.step(inputs)
       let end = nowMilliseconds()
       times.append(end - now)
       now = end

@@ -15,7 +15,7 @@ struct ChromeTrace {
     var origin: Int64?
     var threads: Set<Int> = []
     for step in 0..<steps {
-      try running.built.step(running.inputs)
+      _ = try running.built.step(running.inputs)
       guard let profile = session.profile, let first = profile.intervals.map(\.begin).min(),
         let last = profile.intervals.map(\.end).max()
       else { continue }

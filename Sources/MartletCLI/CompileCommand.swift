@@ -14,9 +14,10 @@ struct CompileCommand: ParsableCommand {
     discussion: """
       MODEL is lenet5, mlp, resnet20, a model directory, an .onnx file, or a file of IR text (.mir). Writes NAME.h, NAME.c, \
       martlet_runtime.h, martlet_runtime.c, the weights, a Makefile and a CMakeLists.txt. With --train \
-      the C trains: NAME_train_step, NAME_run on the parameters as they are, NAME_save and NAME_load. With \
-      --quantize int8 products run over bytes, scaled by what samples show: images of the data that \
-      the model was trained on, or those of --calibrate.
+      the C trains: NAME_train_step, NAME_run on the parameters as they are, NAME_save and NAME_load. A \
+      directory of a recipe's model trains as the recipe says; an .onnx file and the built-in models take \
+      --loss and --optimizer. With --quantize int8 products run over bytes, scaled by what samples \
+      show: images of the data that the model was trained on, or those of --calibrate.
       """)
 
   @Argument(help: "lenet5, mlp, a model directory, an .onnx or a .mir file.")
@@ -27,6 +28,10 @@ struct CompileCommand: ParsableCommand {
   var output: String
   @Flag(help: "A training step and inference on the state that it updates.")
   var train = false
+  @Option(help: "With --train, what is made small. (default: crossEntropy)")
+  var loss: ExportLoss?
+  @Option(help: "With --train, the rule of the update. (default: adam)")
+  var optimizer: ExportOptimizer?
   @Option(help: "tile: calls of vector primitives; scalar: loops for an optimising compiler.")
   var form: Form = .tile
   @Option(help: ArgumentHelp("What the names of functions begin with.", valueName: "name"))
@@ -67,6 +72,9 @@ struct CompileCommand: ParsableCommand {
     if quantize != nil, train {
       throw ValidationError("--quantize is for inference: leave --train out")
     }
+    guard train || loss == nil && optimizer == nil else {
+      throw ValidationError("--loss and --optimizer go with --train")
+    }
   }
 
   func run() throws {
@@ -99,8 +107,8 @@ struct CompileCommand: ParsableCommand {
     }
     let (infer, step): (Program, Program?)
     if train {
-      let programs = try model.trainingPrograms(
-        batch: batch ?? 32, predict: predict ?? 1, options)
+      let programs = try trainingPrograms(
+        model, batch: batch ?? 32, predict: predict ?? 1, options)
       (infer, step) = (programs.infer, programs.step)
     } else {
       (infer, step) = (try model.frozenProgram(batch: batch ?? 1, options), nil)
@@ -110,10 +118,20 @@ struct CompileCommand: ParsableCommand {
 
   /// Sizes are those of the file's symbolic dimensions.
   private func compileONNX(_ sizes: [String: Int]) throws {
-    guard !train else {
-      throw ToolError("\(model): an ONNX file holds no loss to train with\nhint: leave --train out")
-    }
     let onnx = try ONNXModel(contentsOf: model)
+    var stem = FileSystem.split(model).last
+    stem.removeLast(5)
+    var export = ExportOptions(name: prefix ?? CNames.identifier(stem))
+    export.form = form == .tile ? .tile : .scalar
+    export.weights = ExportOptions.Weights(rawValue: weights.rawValue) ?? .embed
+    export.summary =
+      "\(stem), "
+      + (train ? "training and inference" : quantize == nil ? "inference" : "integer inference")
+    if train {
+      let programs = try trainingPrograms(onnx: onnx, sizes)
+      try write(programs.infer, programs.step, export)
+      return
+    }
     let values = try onnx.filled([:], dimensions: sizes, seed: 0)
     var options = try CompileOptions()
     if quantize != nil {
@@ -135,13 +153,33 @@ struct CompileCommand: ParsableCommand {
     guard let program = compiled.session?.program else {
       throw ToolError("\(model): the outputs do not depend on the inputs")
     }
-    var stem = FileSystem.split(model).last
-    stem.removeLast(5)
-    var export = ExportOptions(name: prefix ?? CNames.identifier(stem))
-    export.form = form == .tile ? .tile : .scalar
-    export.weights = ExportOptions.Weights(rawValue: weights.rawValue) ?? .embed
-    export.summary = "\(stem), inference"
     try write(program, nil, export)
+  }
+
+  /// A training step, and inference over the same state.
+  private func trainingPrograms(
+    _ argument: ModelArgument, batch: Int, predict: Int, _ options: CompileOptions
+  ) throws -> (step: Program, infer: Program) {
+    switch argument {
+    case .graph(_, let file), .onnx(_, let file):
+      throw ToolError(
+        "\(file) is a graph whose weights are constants\n"
+          + "hint: --train takes a built-in model, a model directory or an .onnx file")
+    case .recipe(let saved):
+      guard loss == nil, optimizer == nil else {
+        throw ToolError(
+          "\(model): the recipe says how the model trains\nhint: leave --loss and --optimizer out")
+      }
+      return (
+        try saved.program(batch: batch, training: true, options),
+        try saved.program(batch: predict, training: false, options)
+      )
+    case .layers(let layers, let architecture, let shape, _):
+      let programs = try training(
+        layers, name: architecture.name,
+        input: { TensorSpec(Shape([$0] + shape), name: "images") }, batch: batch, predict: predict)
+      return (programs.step, programs.infer)
+    }
   }
 
   private func write(_ infer: Program, _ step: Program?, _ options: ExportOptions) throws {
@@ -191,14 +229,5 @@ extension ModelArgument {
     try Martlet.compile(frozen: model, images, options: options) {
       probabilities ? softmax(model($0), axis: -1) : model($0)
     }
-  }
-
-  /// A training step with Adam, and inference over the same state.
-  func trainingPrograms(
-    batch: Int, predict: Int, _ options: CompileOptions
-  ) throws -> (step: Program, infer: Program) {
-    let step = try program(batch: batch, training: true, options)
-    let infer = try program(batch: predict, training: false, options)
-    return (step, infer)
   }
 }

@@ -2,6 +2,7 @@
 // holds against Benchmarks/counts.txt.
 
 import Martlet
+import MartletWorkloads
 
 struct Counts {
   let line: String

@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletJIT
+import MartletWorkloads
 
 /// One chain of one size, three ways, measured in turns.
 struct MicroMeasurement {

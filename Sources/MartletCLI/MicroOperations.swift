@@ -2,6 +2,7 @@
 // OpenBLAS and convolutions beside oneDNN where the system has them.
 
 import Martlet
+import MartletWorkloads
 
 /// One operation of one size, with what commonly stands around it.
 struct MicroOperation {

@@ -158,7 +158,15 @@ package struct CNames {
     "typename", "and", "or", "not", "xor", "bitand", "bitor", "compl", "nullptr", "constexpr",
     "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int8_t", "int16_t",
     "size_t", "ctx", "io", "cx", "arena", "state", "weights", "bytes", "buffer", "linux", "unix",
-    "errno", "main", "signed",
+    "errno", "main", "signed", "memcpy", "memset", "begin_call", "is_aligned", "check_block",
+    "first",
+    "found", "step", "i", "uintptr_t", "offsetof", "run_schedule", "train_schedule", "assert",
+    "stdin",
+    "stdout", "stderr", "not_eq", "and_eq", "or_eq", "xor_eq", "static_assert", "thread_local",
+    "decltype", "noexcept", "wchar_t", "char16_t", "char32_t", "char8_t", "static_cast",
+    "const_cast",
+    "dynamic_cast", "reinterpret_cast", "typeid", "alignas", "alignof", "concept", "requires",
+    "choose_run_schedule", "choose_train_schedule", "checksum_of", "has_avx2", "has_avx512", "i386",
   ]
 }
 

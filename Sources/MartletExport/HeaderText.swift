@@ -25,7 +25,7 @@ struct HeaderText {
 
   func text() -> String {
     var text = """
-      /* \(name).h: \(options.summary)
+      /* \(name).h: \(SourceText.comment(options.summary))
        *
        * Written by martlet compile. Plain C11, no memory of its own, no global state: you give the memory, and every
        * function gets it through a context, so that as many models as you like run side by side. One context is for

@@ -28,6 +28,8 @@ struct RuntimeText {
 
   private enum File: Int {
     case header, program, source
+    /// What stands in the text in another form.
+    case given
   }
 
   /// - Parameters:
@@ -71,7 +73,7 @@ struct RuntimeText {
         header = RuntimeText.header(
           found.text(of: File.header.rawValue), variants: variants, singles: singles,
           prefix: prefix)
-        source = RuntimeText.source(found.text(of: File.source.rawValue))
+        source = RuntimeText.source(found.text(of: File.source.rawValue), prefix: prefix)
         return
       }
     } catch {
@@ -122,7 +124,7 @@ struct RuntimeText {
     try flattener.add("martlet_export.h", file: File.header.rawValue)
     try flattener.add(Array(program.utf8), name: "program", file: File.program.rawValue)
     try flattener.add(
-      Array("#define MT_ISA \(prefix)\n".utf8), name: "prefix", file: File.source.rawValue)
+      Array("#define MT_ISA \(prefix)\n".utf8), name: "prefix", file: File.given.rawValue)
     try flattener.add("martlet_export.c", file: File.source.rawValue)
     return CAmalgamation(
       spellings, flattener.pieces, targets: targets, roots: roots, rootFile: File.program.rawValue)
@@ -148,13 +150,29 @@ struct RuntimeText {
 
 
       """
-    text += "/* Names of its own: several models may be part of one program. */\n"
-    for name in (singles + ["mt_context_enter", "mt_context_leave"]).sorted() {
-      text += "#define \(name) \(name)_\(prefix)\n"
+    text += """
+      /* Names of its own: several models may be part of one program, and with -DMARTLET_DISPATCH each for several
+       * instruction sets. */
+      #if MARTLET_VARIANT == 512
+      #define MT_ISA \(prefix)_avx512
+      #define MT_HAVE_FMA 1
+      #elif MARTLET_VARIANT == 256
+      #define MT_ISA \(prefix)_avx2
+      #define MT_HAVE_FMA 1
+      #else
+      #define MT_ISA \(prefix)
+      #endif
+      #define MT_OWN__(name, isa) name##_##isa
+      #define MT_OWN_(name, isa) MT_OWN__(name, isa)
+      #define MT_OWN(name) MT_OWN_(name, MT_ISA)
+
+
+      """
+    for name in (singles + ["mt_context_enter", "mt_context_leave"]).sorted() + internals {
+      text += "#define \(name) MT_OWN(\(name))\n"
     }
-    for name in internals { text += "#define \(name) \(name)_\(prefix)\n" }
     text += "#if !defined(MARTLET_RUNTIME_SOURCE)\n"
-    for name in variants { text += "#define \(name) \(name)_\(prefix)\n" }
+    for name in variants { text += "#define \(name) MT_OWN(\(name))\n" }
     text += "#endif\n\n" + body + "\n"
     for name in singles { text += prototype(name) }
     text += "#if !defined(MARTLET_RUNTIME_SOURCE)\n"
@@ -187,7 +205,25 @@ struct RuntimeText {
     return declaration + "\n"
   }
 
-  private static func source(_ body: String) -> String {
+  /// Names in text that a macro made for the prefix alone; a file for one of several instruction sets
+  /// has others.
+  private static func variantNames(_ body: String, prefix: String) -> String {
+    let spellings = CSpellings()
+    var lexer = CLexer(Array(body.utf8), spellings)
+    let suffix = "_\(prefix)"
+    var names: Set<String> = []
+    for line in lexer.lines() {
+      for token in line.tokens where token.kind == .name {
+        let name = spellings[token.id]
+        if name.hasSuffix(suffix) { names.insert(name) }
+      }
+    }
+    guard !names.isEmpty else { return "" }
+    let lines = names.sorted().map { "#define \($0) MT_OWN(\($0.dropLast(suffix.count)))\n" }
+    return "#if defined(MARTLET_VARIANT)\n\(lines.joined())#endif\n\n"
+  }
+
+  private static func source(_ body: String, prefix: String) -> String {
     """
     /* martlet_runtime.c: the functions that martlet_runtime.h declares, for the instruction set that the compiler is told
      * to use: AVX-512, AVX2 with FMA, NEON, or any other. Written by martlet compile.
@@ -198,7 +234,7 @@ struct RuntimeText {
     #define MARTLET_RUNTIME_SOURCE 1
     #include "martlet_runtime.h"
 
-    \(body)
+    \(variantNames(body, prefix: prefix))\(body)
     """
   }
 }

@@ -35,7 +35,7 @@ struct SourceText {
 
   func text() -> String {
     var text = """
-      /* \(name).c: \(options.summary)
+      /* \(name).c: \(SourceText.comment(options.summary))
        *
        * Written by martlet compile: one function for each kernel, then the schedules that call them in order, then the
        * functions of \(name).h. The kernels are yours, like the model that they were made from; what they call is in
@@ -47,12 +47,69 @@ struct SourceText {
 
 
       """
-    text += weightDeclarations() + body() + blocks()
+    text += body() + variants()
+    text += "#if !defined(MARTLET_VARIANT)\n" + weightDeclarations() + choice() + blocks()
     if hasState || !isEmbedded { text += checks() }
     text += initialisation()
     for program in programs { text += call(program) }
     if hasState { text += saving() }
-    return text + tables()
+    return text + tables() + "#endif\n"
+  }
+
+  // MARK: - Instruction sets
+
+  /// What `-DMARTLET_DISPATCH` has of this file for each instruction set: its schedules.
+  private func variants() -> String {
+    var text = "#if defined(MARTLET_VARIANT)\n"
+    for program in programs {
+      let own = "MT_OWN(\(program.emitted.entry))"
+      text += "void \(own)(mt_context *cx, void *const *io, char *arena);\n"
+      text += "void \(own)(mt_context *cx, void *const *io, char *arena) {\n"
+      text += "  \(program.emitted.entry)(cx, io, arena);\n}\n"
+    }
+    return text + "#endif\n\n"
+  }
+
+  /// The choice among them.
+  private func choice() -> String {
+    var text = """
+      #if defined(MARTLET_DISPATCH) && defined(__x86_64__)
+      /* Of this CPU and its operating system, which the compiler's library asks once. */
+      #ifndef MARTLET_CPU_HAS
+      #define MARTLET_CPU_HAS(feature) __builtin_cpu_supports(feature)
+      #endif
+      static int has_avx2(void) {
+        return MARTLET_CPU_HAS("avx2") && MARTLET_CPU_HAS("fma") && MARTLET_CPU_HAS("bmi2");
+      }
+      static int has_avx512(void) {
+        return has_avx2() && MARTLET_CPU_HAS("avx512f") && MARTLET_CPU_HAS("avx512dq") &&
+               MARTLET_CPU_HAS("avx512bw") && MARTLET_CPU_HAS("avx512vl");
+      }
+
+      """
+    for program in programs {
+      let entry = program.emitted.entry
+      for isa in ["avx2", "avx512"] {
+        text += "void \(entry)_\(name)_\(isa)(mt_context *cx, void *const *io, char *arena);\n"
+      }
+      text += """
+        static void choose_\(entry)(mt_context *cx, void *const *io, char *arena) {
+          if (has_avx512()) {
+            \(entry)_\(name)_avx512(cx, io, arena);
+          } else if (has_avx2()) {
+            \(entry)_\(name)_avx2(cx, io, arena);
+          } else {
+            \(entry)(cx, io, arena);
+          }
+        }
+
+        """
+    }
+    text += "#else\n"
+    for program in programs {
+      text += "#define choose_\(program.emitted.entry) \(program.emitted.entry)\n"
+    }
+    return text + "#endif\n\n"
   }
 
   // MARK: - Weights
@@ -286,7 +343,7 @@ struct SourceText {
       }
       text += "  io[\(slot)] = (void *)(\(pointer(array, index)));\n"
     }
-    text += "  \(program.emitted.entry)(&cx, io, arena);\n"
+    text += "  choose_\(program.emitted.entry)(&cx, io, arena);\n"
     if program.role == .train { text += "  *step += 1;\n" }
     return text + "  mt_context_leave(&cx);\n  return \(upper)_OK;\n}\n\n"
   }

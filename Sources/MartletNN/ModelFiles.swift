@@ -146,7 +146,9 @@ package enum Architecture: Hashable, Sendable {
     default:
       throw DataError(
         .unsupported, "a model that this version cannot build", at: file, got: manifest.name,
-        expected: Architecture.names.joined(separator: ", "))
+        expected: Architecture.names.joined(separator: ", ") + " or a recipe's model",
+        hint: "what char-lm, sentiment and forecast write only martlet's own commands for them read"
+      )
     }
     // Whoever edited one half of the file must have edited the other.
     let expected = classes == manifest.classes.count ? layers : nil

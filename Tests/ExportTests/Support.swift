@@ -45,14 +45,17 @@ struct Exported {
   let inputs: [NDArray]
   let outputs: [TensorType]
   let isTraining: Bool
+  /// The learning rate as C spells it.
+  let rate: String
 
   init(
-    _ name: String, run: Program?, train: Program? = nil, inputs: [NDArray],
+    _ name: String, run: Program?, train: Program? = nil, inputs: [NDArray], rate: String = "0.01f",
     options change: (inout ExportOptions) -> Void = { _ in }
   ) throws {
     folder = try Folder()
     self.name = name
     self.inputs = inputs
+    self.rate = rate
     var options = ExportOptions(name: name)
     change(&options)
     isTraining = train != nil
@@ -113,7 +116,7 @@ struct Exported {
       text += "  if (fread(x\(index), 1, \(bytes), in) != \(bytes)) return 4;\n"
       values.append("x\(index)")
     }
-    if isTraining { values.append("0.01f") }
+    if isTraining { values.append(rate) }
     for (index, type) in outputs.enumerated() {
       text += "  void *y\(index) = block(\(type.byteCount));\n"
       values.append("y\(index)")
@@ -126,7 +129,28 @@ struct Exported {
       text +=
         "    if (fwrite(y\(index), 1, \(type.byteCount), out) != \(type.byteCount)) return 5;\n"
     }
-    return text + "  }\n  return fclose(out) != 0;\n}\n"
+    text += "  }\n#if \(upper)_STATE_BYTES > 0\n"
+    text += "  void *saved = block(\(upper)_STATE_BYTES);\n"
+    text += "  status = \(name)_save(&model, saved, \(upper)_STATE_BYTES);\n"
+    text += "  if (status != 0) return 50 + status;\n"
+    text += "  FILE *kept = fopen(\"state.bin\", \"wb\");\n"
+    text +=
+      "  if (!kept || fwrite(saved, 1, \(upper)_STATE_BYTES, kept) != \(upper)_STATE_BYTES) return 6;\n"
+    text += "  if (fclose(kept) != 0) return 6;\n#endif\n"
+    return text + "  return fclose(out) != 0;\n}\n"
+  }
+
+  /// The arrays of the state after the last run, in the order of the program's.
+  func state(of program: Program) throws -> [[UInt8]] {
+    let bytes = try FileSystem.read("\(folder.path)/state.bin", limit: 1 << 30)
+    var at = 64
+    var arrays: [[UInt8]] = []
+    for item in program.state {
+      let count = item.variable.type.byteCount
+      arrays.append(Array(bytes[at..<(at + count)]))
+      at += (count + 63) / 64 * 64
+    }
+    return arrays
   }
 
   /// Builds with a compiler and runs; the bytes of all outputs, step after step.

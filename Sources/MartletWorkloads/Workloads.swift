@@ -3,32 +3,43 @@
 
 import Martlet
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// What one workload runs, step after step.
-struct Workload {
-  var name: String
-  var summary: String
+package struct Workload {
+  package var name: String
+  package var summary: String
   /// Draws inputs and first weights; set-up, as in the peers' scripts, and no part of the first step.
-  var prepare: () throws -> PreparedWorkload
+  package var prepare: () throws -> PreparedWorkload
 }
 
 /// A workload with its inputs and weights in memory, to be compiled.
-struct PreparedWorkload {
-  var inputs: [NDArray]
+package struct PreparedWorkload {
+  package var inputs: [NDArray]
   /// Compiles it, from the model's closure on; called once, timed.
-  var build: (CompileOptions) throws -> BuiltWorkload
+  package var build: (CompileOptions) throws -> BuiltWorkload
 }
 
 /// A compiled workload.
-struct BuiltWorkload {
-  var session: Session
-  var parameters: Int
-  var step: ([NDArray]) throws -> Void
+package struct BuiltWorkload {
+  package var session: Session
+  package var parameters: Int
+  /// The training step, if it is one.
+  package var training: TrainingStep?
+  /// One step; what it gives: of a training step, the loss.
+  package var step: ([NDArray]) throws -> [NDArray]
 
-  var program: Program { session.program }
+  package var program: Program { session.program }
 }
 
 extension Workload {
-  static var all: [Workload] {
+  package static var all: [Workload] {
     [
       mlp("mlp_tiny", [4, 16, 3], batch: 16, SGD(learningRate: 0.01)),
       mlp("mlp", [784, 512, 256, 10], batch: 128, Adam(learningRate: 1e-3)),
@@ -62,11 +73,13 @@ extension Workload {
   }
 
   /// What is measured by name alone.
-  static var further: [Workload] {
+  package static var further: [Workload] {
     [embedding("embedding_dense", sparse: false), embedding("embedding_sparse", sparse: true)]
   }
 
-  static func named(_ name: String) -> Workload? { (all + further).first { $0.name == name } }
+  package static func named(_ name: String) -> Workload? {
+    (all + further).first { $0.name == name }
+  }
 
   // MARK: - Training steps
 
@@ -100,7 +113,8 @@ extension Workload {
           TensorSpec([batch], .int32, name: "y"), options: options
         ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
         return BuiltWorkload(
-          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+          session: step.session, parameters: parameters, training: step,
+          step: { [try step.run($0).loss] })
       }
     }
   }
@@ -143,7 +157,8 @@ extension Workload {
           return softmaxCrossEntropy(logits: model(x.transposed([1, 0])), labels: labels)
         }
         return BuiltWorkload(
-          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+          session: step.session, parameters: parameters, training: step,
+          step: { [try step.run($0).loss] })
       }
     }
   }
@@ -166,7 +181,7 @@ extension Workload {
           return [loss] + model.parameters.compactMap { grads[$0] }
         }
         return BuiltWorkload(
-          session: function.session, parameters: parameters, step: { _ = try function.run($0) })
+          session: function.session, parameters: parameters, step: { try function.run($0) })
       }
     }
   }
@@ -197,7 +212,8 @@ extension Workload {
           TensorSpec([32], .int32, name: "y"), options: options
         ) { x, y in softmaxCrossEntropy(logits: model(x), labels: y) }
         return BuiltWorkload(
-          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+          session: step.session, parameters: parameters, training: step,
+          step: { [try step.run($0).loss] })
       }
     }
   }
@@ -230,7 +246,8 @@ extension Workload {
             logits: model(x).reshaped([batch * length, vocabulary]), labels: y)
         }
         return BuiltWorkload(
-          session: step.session, parameters: parameters, step: { _ = try step.run($0) })
+          session: step.session, parameters: parameters, training: step,
+          step: { [try step.run($0).loss] })
       }
     }
   }
@@ -257,7 +274,7 @@ extension Workload {
           return [y] + gradients(of: (y * v[3]).sum(), wrt: Array(v[0..<3]))
         }
         return BuiltWorkload(
-          session: function.session, parameters: 0, step: { _ = try function.run($0) })
+          session: function.session, parameters: 0, step: { try function.run($0) })
       }
     }
   }
@@ -288,7 +305,7 @@ extension Workload {
           model($0)
         }
         return BuiltWorkload(
-          session: function.session, parameters: parameters, step: { _ = try function.run($0) })
+          session: function.session, parameters: parameters, step: { try function.run($0) })
       }
     }
   }
@@ -308,7 +325,7 @@ extension Workload {
         options.name = name
         let function = try compile(shapes.map { TensorSpec($0) }, options: options) { [body($0)] }
         return BuiltWorkload(
-          session: function.session, parameters: 0, step: { _ = try function.run($0) })
+          session: function.session, parameters: 0, step: { try function.run($0) })
       }
     }
   }
@@ -327,8 +344,10 @@ extension Workload {
 }
 
 /// Normally distributed inputs, the same in every run.
-struct NormalDraws {
+package struct NormalDraws {
   private var state: UInt64 = 0
+
+  package init() {}
 
   // SplitMix64, https://doi.org/10.1145/2714064.2660195
   private mutating func bits() -> UInt64 {
@@ -345,7 +364,7 @@ struct NormalDraws {
   }
 
   /// N(0, 1) by the polar method (Marsaglia and Bray 1964).
-  mutating func normal(_ shape: Shape) throws -> NDArray {
+  package mutating func normal(_ shape: Shape) throws -> NDArray {
     var array = try NDArray(zeros: shape)
     try array.withUnsafeMutableBytes { bytes in
       let values = bytes.bindMemory(to: Float.self)
@@ -354,7 +373,7 @@ struct NormalDraws {
         let (u, v) = (symmetric(), symmetric())
         let s = u * u + v * v
         guard s > 0, s < 1 else { continue }
-        let factor = (-2 * logarithm(s) / s).squareRoot()
+        let factor = (-2 * logf(s) / s).squareRoot()
         values[index] = u * factor
         if index + 1 < values.count { values[index + 1] = v * factor }
         index += 2
@@ -364,7 +383,7 @@ struct NormalDraws {
   }
 
   /// Uniform in 0 ..< bound.
-  mutating func labels(_ count: Int, below bound: Int) throws -> NDArray {
+  package mutating func labels(_ count: Int, below bound: Int) throws -> NDArray {
     try NDArray((0..<count).map { _ in Int32(truncatingIfNeeded: bits() % UInt64(bound)) })
   }
 }
