@@ -162,7 +162,8 @@ package struct MemoryPlanning {
 ///
 /// For each step it knows how far bytes are taken without a gap, and where the highest taken byte
 /// ends: most intervals go where those two meet and look at no other. The rest search the blocks
-/// of steps that they touch, each a list of what lies in it by offset.
+/// of steps that they touch, each a list of what lies in it by offset. A block that an interval
+/// covers is one entry, not its steps: what a loop written out keeps for its way back lives long.
 private struct ArenaPlacement {
   private struct Item {
     var offset: Int
@@ -173,15 +174,30 @@ private struct ArenaPlacement {
   private var items: [Item] = []
   private var blocks: [[Int32]]
   private let blockSteps: Int
+  /// Of each step, where its block has no one floor; and without the intervals that cover its block.
   private var floor: [Int]
   private var top: [Int]
+  /// The highest of each block's steps; whether all have this floor; the tops of what covers it.
+  private var blockFloor: [Int]
+  private var blockTop: [Int]
+  private var isLevel: [Bool]
+  private var coverTop: [Int]
   private var largest = 0
 
   init(stepCount: Int) {
     blockSteps = max(16, stepCount / 64)
-    blocks = [[Int32]](repeating: [], count: stepCount / blockSteps + 1)
+    let count = stepCount / blockSteps + 1
+    blocks = [[Int32]](repeating: [], count: count)
     floor = [Int](repeating: 0, count: stepCount)
     top = floor
+    blockFloor = [Int](repeating: 0, count: count)
+    blockTop = blockFloor
+    coverTop = blockFloor
+    isLevel = [Bool](repeating: true, count: count)
+  }
+
+  private func steps(_ block: Int) -> Range<Int> {
+    (block * blockSteps)..<min((block + 1) * blockSteps, floor.count)
   }
 
   mutating func place(_ bytes: Int, _ range: ClosedRange<Int>) -> Int {
@@ -190,9 +206,23 @@ private struct ArenaPlacement {
     // Below its floor every step is full, above its top every step is empty.
     var offset = 0
     var ceiling = 0
-    for step in range {
-      offset = max(offset, floor[step])
-      ceiling = max(ceiling, top[step])
+    for block in touched {
+      let all = steps(block)
+      let part = all.clamped(to: Range(range))
+      if part == all {
+        offset = max(offset, blockFloor[block])
+        ceiling = max(ceiling, blockTop[block])
+        continue
+      }
+      if isLevel[block] {
+        for step in all { floor[step] = blockFloor[block] }
+        isLevel[block] = false
+      }
+      ceiling = max(ceiling, coverTop[block])
+      for step in part {
+        offset = max(offset, floor[step])
+        ceiling = max(ceiling, top[step])
+      }
     }
     // One pass over each block's items finds where the interval may lie in that block; passes
     // repeat until no block moves it.
@@ -208,16 +238,42 @@ private struct ArenaPlacement {
       }
     }
     let end = offset + bytes
-    for step in range {
-      if floor[step] == offset { floor[step] = end }
-      top[step] = max(top[step], end)
-    }
+    for block in touched { raise(block, range, from: offset, to: end) }
     let index = Int32(items.count)
     items.append(Item(offset: offset, end: end, first: range.lowerBound, last: range.upperBound))
     for block in touched {
       blocks[block].insert(index, at: position(offset + 1, in: block))
     }
     return offset
+  }
+
+  /// Takes the bytes `offset ..< end` of the steps of a block that lie in a range.
+  private mutating func raise(
+    _ block: Int, _ range: ClosedRange<Int>, from offset: Int, to end: Int
+  ) {
+    let all = steps(block)
+    let part = all.clamped(to: Range(range))
+    blockTop[block] = max(blockTop[block], end)
+    guard part == all else {
+      for step in part {
+        top[step] = max(top[step], end)
+        if floor[step] == offset {
+          floor[step] = end
+          blockFloor[block] = max(blockFloor[block], end)
+        }
+      }
+      return
+    }
+    coverTop[block] = max(coverTop[block], end)
+    guard blockFloor[block] == offset else { return }
+    blockFloor[block] = end
+    if isLevel[block] { return }
+    var allReach = true
+    for step in all {
+      if floor[step] == offset { floor[step] = end }
+      allReach = allReach && floor[step] == end
+    }
+    isLevel[block] = allReach
   }
 
   /// The first place in a block's list whose item begins at `offset` or above.
