@@ -320,7 +320,8 @@ extension FieldKind {
       return "a list of \(number)(\(element.words))"
     case .either(let kinds): return kinds.map(\.words).joined(separator: ", or ")
     case .section(let name): return "fields of \(name)"
-    case .choice(let name): return "\("aio".contains(name.prefix(1)) ? "an" : "a") \(name)"
+    case .choice(let name):
+      return "\(name.utf8.first.map("aio".utf8.contains) == true ? "an" : "a") \(name)"
     case .map(let element): return "names, each with \(element.words)"
     }
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds C, C++, Swift and Python programs against libmartlet.so and runs them.
 #
-#   [CORE=FOLDER] [TIMES=tell] Tests/capi/run.sh LIBRARY-FOLDER TOOL [LIMIT-IN-BYTES]
+#   [CORE=FOLDER CORE_BYTES=LIMIT] [TIMES=tell] Tests/capi/run.sh LIBRARY-FOLDER TOOL [LIMIT-IN-BYTES]
 #
 # CORE has the library without ONNX.
 set -uo pipefail
@@ -50,7 +50,7 @@ readelf -d "$library" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|
 check "needs only the C library: $(tr '\n' ' ' <"$work/needed")" test ! -s "$work/needed"
 within "libmartlet.so, stripped" "$(stat -Lc %s "$library")" "$limit" bytes
 if [[ -n ${CORE:-} ]]; then
-  within "libmartlet.so without ONNX" "$(stat -Lc %s "$CORE/libmartlet.so")" "${3:-10000000}" bytes
+  within "libmartlet.so without ONNX" "$(stat -Lc %s "$CORE/libmartlet.so")" "${CORE_BYTES:-10000000}" bytes
 fi
 
 # A model to work with, and the digits as files.
