@@ -37,6 +37,8 @@
 #define MT_P_PLACES(CX, T) (CX cx, const long *s, const T *src, int *places)
 #define MT_P_RECURRENCE(CX, T) (CX cx, const long *s, const T *factors, const T *terms, T *dst)
 #define MT_P_COPY_ROWS(CX, T) (CX cx, const long *s, const T *src, T *dst)
+#define MT_P_JOIN_ROWS(CX, T) \
+  (CX cx, const long *s, const T *x0, const T *x1, const T *x2, const T *x3, T *dst)
 #define MT_P_PARALLEL(CX, T)                                                             \
   (CX cx, void (*kernel)(void *const *p, long begin, long end, void *scratch), void *const *p, \
    long units, long grain)
@@ -119,6 +121,7 @@
   X(scatter_set_i64_8, MT_P_GATHER, long)                        \
   X(integer_pack, MT_P_INTEGER_PACK, signed char)                \
   X(copy_rows, MT_P_COPY_ROWS, void)                             \
+  X(join_rows, MT_P_JOIN_ROWS, void)                             \
   X(parallel, MT_P_PARALLEL, void)                               \
   X(parallel_segments, MT_P_SEGMENTS, void)                      \
   X(context_enter, MT_P_CONTEXT, void)                           \

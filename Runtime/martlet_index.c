@@ -150,3 +150,30 @@ void mt_copy_rows MT_P_COPY_ROWS(mt_context *, void) {
   g.parts = mt_parts_for(cx, g.bytes, 1 << 18);
   mt_run_parts(cx, g.parts, copy_part, &g);
 }
+
+typedef struct {
+  long rows, width[4];
+  const char *from[4];
+  char *to;
+  int parts;
+} join_job;
+
+static void join_part(void *argument, int part) {
+  const join_job *g = argument;
+  const long begin = g->rows * part / g->parts, end = g->rows * (part + 1) / g->parts;
+  char *to = g->to + begin * (g->width[0] + g->width[1] + g->width[2] + g->width[3]);
+  for (long r = begin; r < end; ++r) {
+    for (int i = 0; i < 4; to += g->width[i++]) {
+      if (g->width[i]) memcpy(to, g->from[i] + r * g->width[i], (size_t)g->width[i]);
+    }
+  }
+}
+
+/* Rows of two to four arrays side by side; s = {rows, bytes of a row of each, 0 for those that are not there}. */
+void mt_join_rows MT_P_JOIN_ROWS(mt_context *, void) {
+  join_job g = {s[0], {s[1], s[2], s[3], s[4]}, {x0, x1, x2, x3}, dst, 1};
+  const long bytes = g.rows * (s[1] + s[2] + s[3] + s[4]);
+  if (bytes <= 0) return;
+  g.parts = (int)mt_min(mt_parts_for(cx, bytes, 1 << 15), g.rows);
+  mt_run_parts(cx, g.parts, join_part, &g);
+}

@@ -66,6 +66,24 @@ static void copies(mt_context *cx, long rows, long width, long from_gap, long to
   free(src), free(dst), free(want);
 }
 
+static void joins(mt_context *cx, long rows, const long *width) {
+  typedef void (*join)(mt_context *, const long *, const void *, const void *, const void *, const void *, void *);
+  const long s[] = {rows, width[0], width[1], width[2], width[3]};
+  const long row = width[0] + width[1] + width[2] + width[3];
+  unsigned char *src[4], *dst = elements(rows * row, 1), *want = elements(rows * row, 1);
+  long from = 0;
+  for (int i = 0; i < 4; from += width[i++]) {
+    src[i] = elements(rows * width[i] + 1, 1);
+    for (long at = 0; at < rows * width[i]; ++at) {
+      want[at / width[i] * row + from + at % width[i]] = src[i][at] = (unsigned char)random_bits();
+    }
+  }
+  FUNCTION(join, "mt_join_rows", MT_BASELINE)(cx, s, src[0], src[1], src[2], src[3], dst);
+  CHECK(memcmp(dst, want, (size_t)(rows * row)) == 0, "%ld rows of %ld bytes joined", rows, row);
+  for (int i = 0; i < 4; ++i) free(src[i]);
+  free(dst), free(want);
+}
+
 static void scatters(mt_context *const *contexts, int contexts_count, long outer, long axis, long inner,
                      long count) {
   typedef void (*scatter)(mt_context *, const long *, const int *, const float *, float *);
@@ -128,6 +146,9 @@ int main(void) {
     copies(contexts[i], 3000, 333, 5, 7, 11);
     copies(contexts[i], 1, 2000003, 0, 0, 3);
     copies(contexts[i], 1000, 1024, 0, 0, 64);
+    joins(contexts[i], 1, (const long[]){5, 8, 0, 0});
+    joins(contexts[i], 37, (const long[]){4, 1, 12, 7});
+    joins(contexts[i], 501, (const long[]){128, 0, 256, 64});
   }
   for (int i = 0; i < 4; ++i) mt_context_destroy(contexts[i]);
   return finish("window");

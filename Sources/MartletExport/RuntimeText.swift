@@ -111,7 +111,7 @@ struct RuntimeText {
           && ($0.contains("gemm") || $0.contains("conv") || $0.contains("window")
             || $0.contains("attention"))
       },
-      "MT_EXPORT_INDEX": uses("gather", "scatter", "copy_rows"),
+      "MT_EXPORT_INDEX": uses("gather", "scatter", "copy_rows", "join_rows"),
       "MT_EXPORT_ALONG": uses("take_along", "add_along", "cumulative", "linear_recurrence"),
       "MT_EXPORT_SORT": uses("arg_sort", "arg_top"),
     ]

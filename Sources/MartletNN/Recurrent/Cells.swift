@@ -43,8 +43,9 @@ public struct SimpleRNN: RecurrentLayer, RecurrentCell {
 
   func project(_ x: Tensor) -> Tensor {
     let trace = x.trace
-    return matmul(x, inputWeight.tensor(in: trace)) + inputBias.tensor(in: trace)
-      + hiddenBias.tensor(in: trace)
+    // The sum of the biases first: one pass over the shares of all steps less.
+    return matmul(x, inputWeight.tensor(in: trace))
+      + (inputBias.tensor(in: trace) + hiddenBias.tensor(in: trace))
   }
 
   func advance(_ projected: Tensor, _ state: [Tensor]) -> [Tensor] {
@@ -174,8 +175,9 @@ public struct LSTM: RecurrentLayer, RecurrentCell {
 
   func project(_ x: Tensor) -> Tensor {
     let trace = x.trace
-    return matmul(x, inputWeight.tensor(in: trace)) + inputBias.tensor(in: trace)
-      + hiddenBias.tensor(in: trace)
+    // The sum of the biases first: one pass over the shares of all steps less.
+    return matmul(x, inputWeight.tensor(in: trace))
+      + (inputBias.tensor(in: trace) + hiddenBias.tensor(in: trace))
   }
 
   func advance(_ projected: Tensor, _ state: [Tensor]) -> [Tensor] {

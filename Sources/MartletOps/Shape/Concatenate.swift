@@ -19,6 +19,8 @@ package struct Concatenate: Op {
       (0, .float64, [[2, 3], [1, 3]]), (1, .float64, [[2, 1, 3], [2, 2, 3]]),
       (0, .float32, [[5]]), (1, .float32, [[2, 0], [2, 3]]), (0, .int32, [[0], [0]]),
       (1, .bool, [[3, 1], [3, 2]]), (2, .uint8, [[2, 3, 5], [2, 3, 7]]),
+      (1, .float32, [[130, 40], [130, 0], [130, 64], [130, 8], [130, 17]]),
+      (1, .int32, [[9, 1], [9, 2], [9, 3], [9, 4], [9, 5]]), (1, .uint8, [[9, 3], [9, 2]]),
     ]
     return cases.map { axis, dtype, shapes in
       OpSample(
@@ -79,6 +81,19 @@ package struct Concatenate: Op {
       let size = results[0].dtype.byteCount
       let rows = results[0].shape.dimensions[..<axis].reduce(1, *)
       let stride = results[0].shape.dimensions[axis...].reduce(1, *) * size
+      let parts = operands.indices.filter { operands[$0].count > 0 }
+      if rows >= 8, (2...4).contains(parts.count) {
+        // One call for all, row by row; threads share the rows.
+        let widths = parts.map { operands[$0].count / rows * size }
+        let missing = 4 - parts.count
+        var arguments: [RuntimeCall.Argument] = [
+          .table([rows] + widths + [Int](repeating: 0, count: missing))
+        ]
+        for part in parts { arguments.append(.operand(part)) }
+        for _ in 0..<missing { arguments.append(.integer(0)) }
+        arguments.append(.result(0))
+        return [RuntimeCall("mt_join_rows", arguments)]
+      }
       var offset = 0
       var calls: [RuntimeCall] = []
       for (index, operand) in operands.enumerated() where operand.count > 0 {
