@@ -120,6 +120,7 @@
   X(scatter_set_i64_4, MT_P_GATHER, long)                        \
   X(scatter_set_i64_8, MT_P_GATHER, long)                        \
   X(integer_pack, MT_P_INTEGER_PACK, signed char)                \
+  X(integer_max_window_u8, MT_P_SUM_WINDOW, unsigned char)       \
   X(copy_rows, MT_P_COPY_ROWS, void)                             \
   X(join_rows, MT_P_JOIN_ROWS, void)                             \
   X(parallel, MT_P_PARALLEL, void)                               \

@@ -170,3 +170,77 @@ void mt_integer_run(const mt_integer_ops *o, mt_context *cx, const long *g, cons
   j.parts = (int)mt_min(j.parts, j.n * j.bands);
   mt_run_parts(cx, j.parts, mt_integer_rows, &j);
 }
+
+/* w = {n, ih, iw, c, oh, ow, kh, kw, sh, sw, pt, pl, dh, dw} */
+typedef struct {
+  mt_context *cx;
+  const long *w;
+  const unsigned char *x;
+  unsigned char *y;
+  int parts;
+} mt_integer_window_job;
+
+/* to = the larger of both; the buffers are equal or disjoint. */
+static void mt_integer_max(unsigned char *to, const unsigned char *a, const unsigned char *b, long count) {
+  MT_INDEPENDENT
+  for (long i = 0; i < count; ++i) to[i] = a[i] > b[i] ? a[i] : b[i];
+}
+
+/* A row of the output: the rows of the window into `line` (NULL: all of the window at once), then its columns. */
+static void mt_integer_window_row(const mt_integer_window_job *j, long image, long oy, unsigned char *line) {
+  const long ih = j->w[1], iw = j->w[2], c = j->w[3], ow = j->w[5], kh = j->w[6], kw = j->w[7];
+  const long sw = j->w[9], pl = j->w[11], dh = j->w[12], dw = j->w[13], width = iw * c;
+  const unsigned char *x = j->x + image * ih * width;
+  unsigned char *y = j->y + (image * j->w[4] + oy) * ow * c;
+  memset(y, 0, (size_t)(ow * c));
+  const unsigned char *rows = NULL;
+  for (long u = 0; u < kh; ++u) {
+    const long row = oy * j->w[8] - j->w[10] + u * dh;
+    if (row < 0 || row >= ih) continue;
+    if (line && rows) {
+      mt_integer_max(line, rows, x + row * width, width);
+      rows = line;
+    } else {
+      rows = x + row * width;
+    }
+    if (!line) {
+      for (long q = 0; q < ow; ++q) {
+        for (long v = 0; v < kw; ++v) {
+          const long column = q * sw - pl + v * dw;
+          if (column >= 0 && column < iw) mt_integer_max(y + q * c, y + q * c, rows + column * c, c);
+        }
+      }
+    }
+  }
+  if (!line || !rows) return;
+  for (long q = 0; q < ow; ++q) {
+    for (long v = 0; v < kw; ++v) {
+      const long column = q * sw - pl + v * dw;
+      if (column < 0 || column >= iw) continue;
+      const unsigned char *from = rows + column * c;
+      unsigned char *to = y + q * c;
+      if (c < 16) {
+        for (long i = 0; i < c; ++i) to[i] = from[i] > to[i] ? from[i] : to[i];
+      } else {
+        mt_integer_max(to, to, from, c);
+      }
+    }
+  }
+}
+
+static void mt_integer_window_part(void *argument, int part) {
+  const mt_integer_window_job *j = argument;
+  const long rows = j->w[0] * j->w[4], stop = rows * (part + 1) / j->parts;
+  unsigned char *line = mt_part_workspace(j->cx, part, (size_t)(j->w[2] * j->w[3]));
+  for (long r = rows * part / j->parts; r < stop; ++r) {
+    mt_integer_window_row(j, r / j->w[4], r % j->w[4], line);
+  }
+}
+
+void mt_integer_max_window_u8 MT_P_SUM_WINDOW(mt_context *, unsigned char) {
+  mt_integer_window_job j = {cx, w, x, y, 1};
+  const long work = w[0] * w[4] * w[2] * w[3] * w[6];
+  if (w[0] * w[4] <= 0 || w[5] * w[3] <= 0) return;
+  j.parts = (int)mt_min(mt_parts_for(cx, work, 1 << 17), w[0] * w[4]);
+  mt_run_parts(cx, j.parts, mt_integer_window_part, &j);
+}

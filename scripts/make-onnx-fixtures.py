@@ -273,7 +273,41 @@ def attention():
         rotary_embedding_dim=6, interleaved=1, small=True)
 
 
+def integers():
+    """Weights that are known, as in quantised models: the integer kernels."""
+    def any_of(kind, *shape):
+        limits = np.iinfo(kind)
+        return rng.integers(limits.min, limits.max, shape, dtype=kind, endpoint=True)
+
+    def one(kind, value):
+        return np.array(value, kind)
+
+    for a, zero in (("uint8", 131), ("int8", -7)):
+        for b, zeros in (("int8", [0]), ("int8", [3, -2, 0, 7, 1]), ("uint8", [128]), ("uint8", [90])):
+            b_zero = one(b, zeros[0]) if len(zeros) == 1 else np.array(zeros, b)
+            case(f"matmulinteger_{a}_{b}_{len(zeros)}_{zeros[0]}", "MatMulInteger", lambda: [
+                any_of(a, 3, 37), any_of(b, 37, 5), one(a, zero), b_zero], known=(1, 3), opset=10, small=True)
+    case("matmulinteger_stack", "MatMulInteger", lambda: [
+        any_of("uint8", 2, 3, 8), any_of("int8", 8, 20), one("uint8", 9), one("int8", 0)], known=(1, 3),
+        opset=10, small=True)
+    for w, zero in (("int8", 0), ("uint8", 128), ("uint8", 100)):
+        case(f"convinteger_{w}_{zero}", "ConvInteger", lambda: [
+            any_of("uint8", 2, 3, 7, 6), any_of(w, 4, 3, 3, 2), one("uint8", 11), one(w, zero)],
+            known=(1, 2, 3), opset=10, small=True, pads=[1, 0, 2, 1], strides=[2, 1])
+        case(f"qlinearconv_{w}_{zero}", "QLinearConv", lambda: [
+            any_of("uint8", 1, 5, 6, 6), one("float32", 0.02), one("uint8", 120), any_of(w, 7, 5, 3, 3),
+            rng.uniform(0.001, 0.01, 7).astype(np.float32) if w == "int8" else one("float32", 0.01),
+            np.zeros(7, w) if w == "int8" else one(w, zero), one("float32", 0.1), one("uint8", 100),
+            whole(-500, 500, 7, np.int32)], known=range(1, 9), opset=10, small=True, pads=[1, 1, 1, 1],
+            dilations=[1, 2])
+    case("qlinearmatmul", "QLinearMatMul", lambda: [
+        any_of("uint8", 4, 19), one("float32", 0.02), one("uint8", 120), any_of("int8", 19, 6),
+        one("float32", 0.01), one("int8", 0), one("float32", 0.1), one("uint8", 100)], known=range(1, 8),
+        opset=10, small=True)
+    case("dynamicquantizelinear", "DynamicQuantizeLinear", lambda: [draw(5, 33)], 3, 11, small=True)
+
+
 shutil.rmtree(folder, ignore_errors=True)
-for family in (recurrent, windows, reductions, normalization, bits, attention):
+for family in (recurrent, windows, reductions, normalization, bits, attention, integers):
     family()
 print(f"{counts['written']} cases in {folder}, {counts['refused']} that ONNX Runtime refuses")

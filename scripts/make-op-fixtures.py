@@ -642,6 +642,17 @@ for shape, window, columns, strides, pads, dilations, zero in [
     case("integerConv2d", [x, packed_filter(rows)], y, input=list(shape[1:3]), kernel=list(window),
          strides=list(strides), padding=list(pads), dilations=list(dilations), groups=1, columns=columns, zero=zero)
 
+for shape, window, strides, pads, dilations in [
+        ((2, 6, 7, 3), (2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), ((1, 5, 6, 20), (3, 2), (1, 2), (1, 1, 0, 1), (1, 1)),
+        ((1, 7, 8, 2), (2, 3), (2, 1), (1, 0, 2, 1), (2, 2))]:
+    x = byte_operands(shape, (1,))[0]
+    image = np.pad(x.astype(np.int64), ((0, 0), pads[:2], pads[2:], (0, 0)), constant_values=0)
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, window)]
+    views = np.lib.stride_tricks.sliding_window_view(image, reach, axis=(1, 2))
+    views = views[:, ::strides[0], ::strides[1], :, ::dilations[0], ::dilations[1]]
+    case("byteMaxWindow", [x], views.max((4, 5)).astype(np.uint8), input=list(shape[1:3]), window=list(window),
+         strides=list(strides), padding=list(pads), dilations=list(dilations))
+
 OUT.mkdir(parents=True, exist_ok=True)
 for old in OUT.glob("*.txt"):
     old.unlink()

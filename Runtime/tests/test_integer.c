@@ -63,6 +63,32 @@ static void check(mt_context *const *contexts, int count, const long *g, int ext
   free(x), free(w), free(packed), free(want);
 }
 
+typedef void (*byte_window)(mt_context *, const long *, const unsigned char *, unsigned char *);
+
+/* w = {n, ih, iw, c, oh, ow, kh, kw, sh, sw, pt, pl, dh, dw} */
+static void windows(mt_context *const *contexts, int count, const long *w) {
+  const long inputs = w[0] * w[1] * w[2] * w[3], outputs = w[0] * w[4] * w[5] * w[3];
+  unsigned char *x = elements(inputs, 1), *want = elements(outputs, 1);
+  for (long i = 0; i < inputs; ++i) x[i] = (unsigned char)random_bits();
+  for (long i = 0; i < outputs; ++i) {
+    const long c = i % w[3], q = i / w[3] % w[5], r = i / w[3] / w[5] % w[4], n = i / w[3] / w[5] / w[4];
+    for (long k = 0; k < w[6] * w[7]; ++k) {
+      const long row = r * w[8] - w[10] + k / w[7] * w[12], column = q * w[9] - w[11] + k % w[7] * w[13];
+      if (row < 0 || column < 0 || row >= w[1] || column >= w[2]) continue;
+      const unsigned char value = x[((n * w[1] + row) * w[2] + column) * w[3] + c];
+      if (value > want[i]) want[i] = value;
+    }
+  }
+  for (int t = 0; t < count; ++t) {
+    unsigned char *y = elements(outputs, 1);
+    memset(y, 0x5a, (size_t)outputs);
+    FUNCTION(byte_window, "mt_integer_max_window_u8", MT_BASELINE)(contexts[t], w, x, y);
+    CHECK(memcmp(y, want, (size_t)outputs) == 0, "window %ldx%ld of %ldx%ldx%ld", w[6], w[7], w[1], w[2], w[3]);
+    free(y);
+  }
+  free(x), free(want);
+}
+
 int main(void) {
   const int threads[] = {1, 2, 5};
   mt_context *contexts[3];
@@ -89,6 +115,12 @@ int main(void) {
       }
   const long large[] = {1, 300, 1, 384, 300, 1, 200, 1, 1, 1, 1, 0, 0, 1, 1, 0};
   check(contexts, 3, large, 0);
+  static const long pools[][14] = {
+      {2, 28, 28, 6, 14, 14, 2, 2, 2, 2, 0, 0, 1, 1}, {1, 10, 10, 16, 5, 5, 2, 2, 2, 2, 0, 0, 1, 1},
+      {3, 9, 8, 33, 5, 4, 3, 3, 2, 2, 1, 1, 1, 1},    {1, 7, 8, 2, 3, 7, 2, 3, 2, 1, 1, 2, 2, 2},
+      {1, 3, 3, 4, 5, 5, 2, 2, 1, 1, 3, 3, 1, 1},     {40, 32, 32, 16, 16, 16, 2, 2, 2, 2, 0, 0, 1, 1},
+  };
+  for (size_t i = 0; i < sizeof pools / sizeof pools[0]; ++i) windows(contexts, 3, pools[i]);
   /* The largest sums, where products of pairs would saturate. */
   for (int extreme = -1; extreme <= 1; extreme += 2) check(contexts, 1, large, extreme);
   for (int i = 0; i < 3; ++i) mt_context_destroy(contexts[i]);

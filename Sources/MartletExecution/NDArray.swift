@@ -220,8 +220,8 @@ extension HostArray {
     case .uint32: self.init(type, load(UInt32.self).map(Int64.init))
     case .int16: self.init(type, load(Int16.self).map(Int64.init))
     case .uint16: self.init(type, load(UInt16.self).map(Int64.init))
-    case .int8: self.init(type, load(Int8.self).map(Int64.init))
-    case .uint8, .bool: self.init(type, load(UInt8.self).map(Int64.init))
+    case .int8, .uint8: self.init(type, bytes: Array(bytes.prefix(type.count)))
+    case .bool: self.init(type, load(UInt8.self).map(Int64.init))
     }
   }
 
@@ -254,7 +254,8 @@ extension HostArray {
     case .int64, .uint64: store(integers)
     case .int32, .uint32: store(integers.map(Int32.init(truncatingIfNeeded:)))
     case .int16, .uint16: store(integers.map(Int16.init(truncatingIfNeeded:)))
-    case .int8, .uint8, .bool: store(integers.map(UInt8.init(truncatingIfNeeded:)))
+    case .int8, .uint8: store(bytePatterns)
+    case .bool: store(integers.map(UInt8.init(truncatingIfNeeded:)))
     }
   }
 }

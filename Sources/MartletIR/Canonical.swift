@@ -151,6 +151,7 @@ private struct StableHasher {
       case .float(let elements): for y in elements { combine(y.bitPattern) }
       case .integer(let elements): for y in elements { combine(UInt64(bitPattern: y)) }
       case .shared(let elements): for y in elements { combine(y.bitPattern) }
+      case .bytes: for y in x.integers { combine(UInt64(bitPattern: y)) }
       }
     }
   }

@@ -9,6 +9,8 @@ package struct HostArray: Sendable {
     case integer([Int64])
     /// float32 that stays where it is: weights of hundreds of megabytes exist once.
     case shared(SharedFloats)
+    /// int8 or uint8 as they are in memory: weights of integer models.
+    case bytes([UInt8])
   }
 
   package let type: TensorType
@@ -21,6 +23,7 @@ package struct HostArray: Sendable {
     case .float(let x): x.count
     case .integer(let x): x.count
     case .shared(let x): x.count
+    case .bytes(let x): x.count
     }
   }
 
@@ -28,6 +31,12 @@ package struct HostArray: Sendable {
   package init(_ shape: Shape, shared: SharedFloats) {
     type = TensorType(.float32, shape)
     storage = .shared(shared)
+  }
+
+  /// Bytes of int8 or uint8.
+  package init(_ type: TensorType, bytes: [UInt8]) {
+    self.type = type
+    storage = .bytes(bytes)
   }
 
   /// Floats, each rounded to the dtype. For an integer dtype values convert as `convert` does.
@@ -63,6 +72,7 @@ package struct HostArray: Sendable {
     case .integer(let x):
       dtype == .uint64 ? x.map { Double(UInt64(bitPattern: $0)) } : x.map(Double.init)
     case .shared(let x): x.map { $0 }
+    case .bytes: integers.map(Double.init)
     }
   }
 
@@ -72,7 +82,15 @@ package struct HostArray: Sendable {
     case .float(let x): x.map { HostArray.saturated($0, to: .int64) }
     case .integer(let x): x
     case .shared(let x): x.map { HostArray.saturated($0, to: .int64) }
+    case .bytes(let x):
+      dtype == .int8 ? x.map { Int64(Int8(bitPattern: $0)) } : x.map { Int64($0) }
     }
+  }
+
+  /// The elements of int8 or uint8 as they are in memory.
+  package var bytePatterns: [UInt8] {
+    if case .bytes(let x) = storage { return x }
+    return integers.map { UInt8(truncatingIfNeeded: $0) }
   }
 
   /// One element as `Double`.
@@ -81,6 +99,7 @@ package struct HostArray: Sendable {
     case .float(let x): x[index]
     case .integer(let x): dtype == .uint64 ? Double(UInt64(bitPattern: x[index])) : Double(x[index])
     case .shared(let x): x[index]
+    case .bytes(let x): dtype == .int8 ? Double(Int8(bitPattern: x[index])) : Double(x[index])
     }
   }
 
@@ -98,6 +117,7 @@ package struct HostArray: Sendable {
     case .float(let x): HostArray(type, storage: .float(indices.map { x[$0] }))
     case .integer(let x): HostArray(type, storage: .integer(indices.map { x[$0] }))
     case .shared(let x): HostArray(type, storage: .float(indices.map { x[$0] }))
+    case .bytes(let x): HostArray(type, storage: .bytes(indices.map { x[$0] }))
     }
   }
 
@@ -145,6 +165,9 @@ package struct HostArray: Sendable {
       let first = x[0].bitPattern
       guard x.allSatisfy({ $0.bitPattern == first }) else { return nil }
       return HostArray(TensorType(dtype, []), storage: .float([x[0]]))
+    case .bytes(let x):
+      guard x.allSatisfy({ $0 == x[0] }) else { return nil }
+      return HostArray(TensorType(dtype, []), storage: .bytes([x[0]]))
     }
   }
 }
@@ -159,7 +182,10 @@ extension HostArray: Hashable {
       return x.count == y.count && zip(x, y).allSatisfy { $0.bitPattern == $1.bitPattern }
     case (.integer(let x), .integer(let y)): return x == y
     case (.shared(let x), .shared(let y)) where x.isSame(as: y): return true
-    case (.integer, _), (_, .integer): return false
+    case (.bytes(let x), .bytes(let y)): return x == y
+    case (.bytes, .integer(let y)): return a.integers == y
+    case (.integer(let x), .bytes): return x == b.integers
+    case (.integer, _), (_, .integer), (.bytes, _), (_, .bytes): return false
     default:
       return (0..<a.count).allSatisfy {
         a.double(at: $0).bitPattern == b.double(at: $0).bitPattern
@@ -174,6 +200,10 @@ extension HostArray: Hashable {
     case .float(let x): for v in x.prefix(16) { hasher.combine(v.bitPattern) }
     case .integer(let x): for v in x.prefix(16) { hasher.combine(v) }
     case .shared(let x): for v in x.prefix(16) { hasher.combine(v.bitPattern) }
+    case .bytes(let x):
+      for v in x.prefix(16) {
+        hasher.combine(dtype == .int8 ? Int64(Int8(bitPattern: v)) : Int64(v))
+      }
     }
   }
 }

@@ -66,6 +66,7 @@ extension HostArray: CustomStringConvertible {
     switch storage {
     case .float(let x): IRText.float(x[index])
     case .shared(let x): IRText.float(x[index])
+    case .bytes(let x): dtype == .int8 ? String(Int8(bitPattern: x[index])) : String(x[index])
     case .integer(let x):
       switch dtype {
       case .bool: x[index] != 0 ? "true" : "false"

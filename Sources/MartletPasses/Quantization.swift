@@ -126,19 +126,43 @@ package struct Quantization {
     }
     let scales = Dictionary(
       zip(activations, ranges.map(ByteScale.init)), uniquingKeysWith: { a, _ in a })
-    var bytes: [Value: Tensor] = [:]
+    var bytes: [Bytes: Tensor] = [:]
     var replaced: [Int: Tensor] = [:]
     return try rebuilt { index, trace, map in
       if let sum = replaced[index] { return sum }
-      guard let site = sites[index], let x = map[site.activation.id],
-        let scale = scales[site.activation]
+      guard let site = sites[index], let scale = scales[site.activation],
+        let quantized = quantized(site.activation, scale, map, &bytes)
       else { return nil }
-      let quantized = bytes[site.activation] ?? scale.quantized(x)
-      bytes[site.activation] = quantized
       let y = Quantization.product(quantized, scale, site, trace)
       if let bias = site.bias { replaced[bias.node] = y }
       return y
     }
+  }
+
+  /// A value as bytes of a scale.
+  private struct Bytes: Hashable {
+    var value: Value
+    var scale: ByteScale
+  }
+
+  /// Rounding does not change which element is the largest: what was pooled is rounded before it is,
+  /// as the epilogue of the layer in front, and bytes are pooled.
+  private func quantized(
+    _ value: Value, _ scale: ByteScale, _ map: [Tensor?], _ known: inout [Bytes: Tensor]
+  ) -> Tensor? {
+    let key = Bytes(value: value, scale: scale)
+    if let made = known[key] { return made }
+    let node = graph.values[value.id].node.map { graph.nodes[$0] }
+    var made: Tensor?
+    if let node, node.op is Reshape {
+      made = quantized(node.operands[0], scale, map, &known)?.reshaped(graph.type(value).shape)
+    } else if let node, let op = node.op as? MaxWindow, value == node.results[0] {
+      made = quantized(node.operands[0], scale, map, &known)
+        .map { record(ByteMaxWindow(op.geometry), $0) }
+    }
+    made = made ?? map[value.id].map(scale.quantized)
+    known[key] = made
+    return made
   }
 
   private static func product(
@@ -153,15 +177,15 @@ package struct Quantization {
     factors = factors.map { $0 > 0 && $0.isFinite ? Double(Float($0 / 127)) : 1 }
     var sums = [Double](repeating: 0, count: columns)
     var column = 0
-    let integers = w.map { value -> Int64 in
+    let integers = w.map { value -> UInt8 in
       let ratio = (value / factors[column]).rounded(.toNearestOrEven)
       let q = ratio.isFinite ? max(-127, min(127, ratio)) : 0
       sums[column] += q
       column = column + 1 == columns ? 0 : column + 1
-      return Int64(q)
+      return UInt8(bitPattern: Int8(q))
     }
     let filter = trace.constant(
-      HostArray(TensorType(.int8, site.weights.shape), integers))
+      HostArray(TensorType(.int8, site.weights.shape), bytes: integers))
     let sum =
       site.geometry.map { integerConv2d(x, filter, $0, zero: scale.zero) }
       ?? integerMatmul(x, filter)

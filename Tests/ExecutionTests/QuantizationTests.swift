@@ -56,6 +56,17 @@ private func literal(_ values: [Float], _ shape: Shape, _ like: Tensor) -> Tenso
     for (a, b) in zip(got, try predict(samples).floats) { #expect(Swift.abs(a - b) < 0.03) }
   }
 
+  /// Bytes are pooled: no float is between the layers, and none of the pooled places.
+  @Test func poolsAreOverBytes() throws {
+    let model = LeNet5()
+    let images = try NDArray(numbers(2 * 784, 3, 0...1), shape: [2, 28, 28, 1])
+    let predict = try compile(frozen: model, TensorSpec([2, 28, 28, 1])) { model($0) }
+    let small = try predict.quantized(try Calibration(of: predict, over: images))
+    let steps = small.program.lowered.schedule.steps.map(\.comment)
+    #expect(steps.filter { $0.contains("byteMaxWindow") }.count == 2)
+    #expect(steps.count == 8)
+  }
+
   /// The same bits fused or not, by the interpreter, and for one sample of a batch.
   @Test func lenet5HasTheSameBitsHoweverItRuns() throws {
     let model = LeNet5()

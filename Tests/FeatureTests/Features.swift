@@ -30,7 +30,8 @@ let sections: [Section] = [
         "Weights of int8 by channel, activations of uint8 calibrated over samples, exact sums",
         "Calibration", "quantized", by: "QuantizationTests/productsFollowTheirDefinition",
         "QuantizationTests/lenet5HasTheSameBitsHoweverItRuns",
-        "QuantizationTests/chainsStayInBytes", "EqualityTests/quantizedLenet5")
+        "QuantizationTests/chainsStayInBytes", "QuantizationTests/poolsAreOverBytes",
+        "EqualityTests/quantizedLenet5")
     ]),
   Section(
     title: "Layers",

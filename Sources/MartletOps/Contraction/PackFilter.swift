@@ -45,18 +45,21 @@ package struct PackedFilter: Hashable, Sendable {
     return (((column / 16 * runs + t) * groups + k / 4) * 16 + column % 16) * 4 + k % 4
   }
 
-  /// The elements of `[runs, run, columns]` at their places.
-  package func packed(_ weights: [Int64]) -> [Int64] {
-    var result = [Int64](repeating: 0, count: count ?? 0)
-    var from = 0
-    for t in 0..<runs {
-      for k in 0..<run {
-        var to = place(t, k, 0)
-        let panel = runs * ((run + 3) / 4) * 64
-        for column in 0..<columns {
-          result[to] = weights[from]
-          from += 1
-          to += column % 16 == 15 ? panel - 60 : 4
+  /// The bytes of `[runs, run, columns]` at their places.
+  package func packed(_ weights: [UInt8]) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count ?? 0)
+    let panel = runs * ((run + 3) / 4) * 64
+    weights.withUnsafeBufferPointer { from in
+      result.withUnsafeMutableBufferPointer { to in
+        // One panel after the other: what is written stays in the cache.
+        for start in stride(from: 0, to: columns, by: 16) {
+          for t in 0..<runs {
+            for k in 0..<run {
+              let line = (t * run + k) * columns + start
+              let place = start / 16 * panel + (t * ((run + 3) / 4) + k / 4) * 64 + k % 4
+              for c in 0..<min(16, columns - start) { to[place + 4 * c] = from[line + c] }
+            }
+          }
         }
       }
     }
@@ -96,7 +99,7 @@ package struct PackFilter: Op {
     let shape = inputs[0].shape
     let type = try infer([inputs[0].type], [])[0]
     let layout = PackedFilter(runs: shape[0], run: shape[1], columns: shape[2])
-    return [HostArray(type, layout.packed(inputs[0].integers))]
+    return [HostArray(type, bytes: layout.packed(inputs[0].bytePatterns))]
   }
 
   package var lowering: Lowering {
@@ -120,7 +123,7 @@ extension Tensor {
     let literal = definition.flatMap { (trace.graph.nodes[$0].op as? Constant)?.array }
     if let literal, literal.dtype == .int8, let count = layout.count {
       return trace.constant(
-        HostArray(TensorType(.int8, [count]), layout.packed(literal.integers)))
+        HostArray(TensorType(.int8, [count]), bytes: layout.packed(literal.bytePatterns)))
     }
     return record(
       PackFilter(), reshaped([layout.runs, layout.run, layout.columns]), at: place)

@@ -33,6 +33,7 @@ package enum Registry {
     Attention.self, AttentionGradient.self,
     // Window, Indexing
     MaxWindow.self, WindowScatter.self, WindowGather.self, SumWindow.self, SumWindowTranspose.self,
+    ByteMaxWindow.self,
     Gather.self, ScatterAdd.self, ScatterSet.self, TakeAlong.self, AddAlong.self,
     // Random
     RandomBits.self, RandomUniform.self, RandomNormal.self,
