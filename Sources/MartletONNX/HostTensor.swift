@@ -101,23 +101,32 @@ package struct HostTensor: Sendable {
     let result = try NDArray(zeros: target)
     let source = array.base.assumingMemoryBound(to: Float.self)
     let written = result.base.assumingMemoryBound(to: Float.self)
-    // Rows of the last axis, with an odometer over the others.
+    // Tiles of the last axes of both, with an odometer over the others: each line of memory is then
+    // read while it is near.
     let rank = target.rank
+    let own = target.strides
+    let line = permutation.firstIndex(of: rank - 1) ?? rank - 1
     let (inner, step) = (target[rank - 1], strides[rank - 1])
+    let outer = line == rank - 1 ? 1 : target[line]
+    let others = (0..<(rank - 1)).filter { $0 != line }
     var index = [Int](repeating: 0, count: rank)
-    var from = 0
-    var to = 0
-    while to < count {
-      for i in 0..<inner { written[to + i] = source[from + i * step] }
-      to += inner
-      var axis = rank - 2
-      while axis >= 0 {
+    let tile = 16
+    for _ in 0..<(count / (inner * outer)) {
+      let from = others.reduce(0) { $0 + index[$1] * strides[$1] }
+      let to = others.reduce(0) { $0 + index[$1] * own[$1] }
+      for top in stride(from: 0, to: outer, by: tile) {
+        for left in stride(from: 0, to: inner, by: tile) {
+          for o in top..<min(outer, top + tile) {
+            for i in left..<min(inner, left + tile) {
+              written[to + o * own[line] + i] = source[from + o + i * step]
+            }
+          }
+        }
+      }
+      for axis in others.reversed() {
         index[axis] += 1
-        from += strides[axis]
         if index[axis] < target[axis] { break }
-        from -= strides[axis] * target[axis]
         index[axis] = 0
-        axis -= 1
       }
     }
     return HostTensor(result, as: elementType)

@@ -293,7 +293,11 @@ let sections: [Section] = [
         by: "ImportTests/missingOperatorsAreNamedAtOnce"),
       Feature(
         "An imported model as a layer that trains", "ONNXLayer",
-        by: "ONNXLayerTests/importedModelsTrain"),
+        by: "ONNXLayerTests/importedModelsTrain", "ExportedProgramTests/writtenBatchesAreNoBound"),
+      Feature(
+        "Fine-tuning of ONNX files: frozen weights, a new head, the file written again",
+        "ONNXTransfer", "martlet train --model FILE.onnx", by: "ExportedProgramTests/newHeadsTrain",
+        "ExportedProgramTests/tunedFilesKeepTheirGraph", "Tests/cli/run.sh: fine-tuning"),
     ]),
   Section(
     title: "The tool",
@@ -356,14 +360,22 @@ let sections: [Section] = [
       Feature(
         "Programs as ONNX files, with the paths of layers and parameters", "ONNXExport",
         "martlet convert", by: "ExportTests/trainedLeNetRoundTrips",
-        "ExportTests/operationsRoundTrip", "ExportTests/whatCannotBeWrittenIsNamed"),
+        "ExportTests/operationsRoundTrip", "ExportTests/whatCannotBeWrittenIsNamed",
+        "ExportedProgramTests/programsKeepTheirValues"),
+      Feature(
+        "ONNX files for any batch", "martlet convert", by: "ExportedProgramTests/theBatchStaysFree"),
+      Feature(
+        "Weights to PyTorch and back, bit for bit", "pyTorchWeights",
+        "martlet convert --layout pytorch",
+        by: "PyTorchWeightsTests/namesAndOrders", "PyTorchWeightsTests/pyTorchTakesThem"),
+      Feature("Sound files", "WaveFile", "martlet run", by: "WaveTests/readsWhatOthersWrite"),
       Feature(
         "Hostile models: sizes, names, nesting, external data", "ONNXLimits",
         by: "HostileTests/sizesThatLie", "HostileTests/valuesThatGrow",
         "HostileTests/externalDataOutsideOfTheFolder", "HostileTests/namesReachNoText",
-        "HostileTests/nestingAndRecursionEnd"),
+        "HostileTests/nestingAndRecursionEnd", "HostileTests/loopsThatDoNotEnd"),
       Feature(
         "Mutated models, weights, arrays and IR text; libFuzzer", "make fuzz",
-        by: "HostileTests/mutations"),
+        "make test-fuzz", by: "HostileTests/mutations", "HostileTests/changesForAWhile"),
     ]),
 ]

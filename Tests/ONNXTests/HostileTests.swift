@@ -10,7 +10,11 @@ import SwiftProtobuf
 import Testing
 
 @Suite struct HostileTests {
-  private let limits = ONNXLimits(bytes: 1 << 24, nodes: 2000, depth: 16, seconds: 5)
+  private let limits = {
+    var limits = ONNXLimits(bytes: 1 << 24, nodes: 2000, depth: 16, seconds: 5)
+    limits.iterations = 10_000
+    return limits
+  }()
 
   private func read(_ edit: (inout OnnxModelProto) -> Void) throws -> ONNXModel {
     var message = OnnxModelProto()
@@ -83,6 +87,66 @@ import Testing
       }.compile()
     }
     #expect(error?.node.contains("Range") ?? false)
+  }
+
+  private func loop(
+    count: Int64, goesOn: [OnnxNodeProto], body nodes: [OnnxNodeProto]
+  ) throws -> ONNXModel {
+    var body = OnnxGraphProto()
+    body.name = "body"
+    body.node = goesOn + nodes
+    func info(_ name: String, _ type: Int32) -> OnnxValueInfoProto {
+      var info = OnnxValueInfoProto()
+      info.name = name
+      info.type.tensorType.elemType = type
+      info.type.tensorType.shape = .init()
+      return info
+    }
+    body.input = [info("i", 7), info("c", 9), info("v", 1)]
+    body.output = [info("d", 9), info("w", 1)]
+    var made = node("Loop", ["m", "", "x"], ["y"])
+    var attribute = OnnxAttributeProto()
+    attribute.name = "body"
+    attribute.type = .graph
+    attribute.g = body
+    made.attribute = [attribute]
+    return try read {
+      $0.graph.initializer = [integers("m", [count])]
+      var input = OnnxValueInfoProto()
+      input.name = "x"
+      input.type.tensorType.elemType = 1
+      input.type.tensorType.shape = .init()
+      $0.graph.input = [input]
+      $0.graph.node = [made]
+    }
+  }
+
+  /// Loops end: at once where their length is known, after so many iterations where it is not.
+  @Test func loopsThatDoNotEnd() throws {
+    let add = node("Add", ["v", "v"], ["w"])
+    for count in [1 << 62, Int64.max, 1 << 25] {
+      let endless = try loop(count: count, goesOn: [node("Identity", ["c"], ["d"])], body: [add])
+      let error = #expect(throws: ONNXError.self) { try endless.compile() }
+      #expect(error?.code == .limit && error?.node.contains("Loop") ?? false, "\(count)")
+    }
+    // As long as v·0 = 0: for ever.
+    let zero = [
+      node("Sub", ["v", "v"], ["z"]), node("Equal", ["z", "z"], ["d"]),
+    ]
+    let unknown = try loop(count: 1 << 62, goesOn: zero, body: [node("Neg", ["v"], ["w"])])
+    let x = try NDArray(HostArray(TensorType(.float32, []), [1.0]))
+    let error = #expect(throws: ONNXError.self) { try unknown.run(["x": x]) }
+    #expect(error?.code == .limit)
+    // And one that ends by itself.
+    let greater = [node("Less", ["w", "limit"], ["d"])]
+    var limit = floats("limit", [], [1000])
+    limit.name = "limit"
+    var constant = node("Constant", [], ["limit"])
+    var value = OnnxAttributeProto()
+    (value.name, value.type, value.t) = ("value", .tensor, limit)
+    constant.attribute = [value]
+    let doubling = try loop(count: 1 << 62, goesOn: [], body: [constant, add] + greater)
+    #expect(try doubling.run(["x": x])["y"]?.floats == [1024])
   }
 
   @Test func externalDataOutsideOfTheFolder() throws {
@@ -227,35 +291,88 @@ import Testing
   }
 
   /// Changed copies of a small corpus: bits, bytes, numbers, cuts, parts twice.
-  @Test(arguments: FuzzTarget.allCases) func mutations(_ target: FuzzTarget) throws {
-    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("MartletFuzz/corpus/\(target.rawValue)")
-    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-    #expect(!files.isEmpty)
-    var state: UInt64 = 0x5EED
-    func random(_ bound: Int) -> Int {
+  /// A file of the corpus with a few changes, from draws of a counter.
+  private struct Mutator {
+    let files: [(name: String, bytes: [UInt8])]
+    var state: UInt64
+
+    init(_ target: FuzzTarget, seed: UInt64) throws {
+      let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent(
+          "MartletFuzz/corpus/\(target.rawValue)")
+      files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map {
+        ($0, try FileSystem.read(folder.appendingPathComponent($0).path, limit: 1 << 20))
+      }
+      state = seed
+    }
+
+    mutating func random(_ bound: Int) -> Int {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       return Int((state >> 33) % UInt64(max(1, bound)))
     }
-    for file in files {
-      let whole = try FileSystem.read(folder.appendingPathComponent(file).path, limit: 1 << 20)
-      #expect(fuzz(target, whole) == nil, "\(file)")
-      for round in 0..<(target == .onnx ? 60 : 100) {
-        var bytes = whole
-        for _ in 0...random(3) where !bytes.isEmpty {
-          let place = random(bytes.count)
-          switch random(6) {
-          case 0: bytes[place] ^= 1 << UInt8(random(8))
-          case 1: bytes[place] = UInt8(random(256))
-          case 2: bytes[place] = [0, 0x7F, 0x80, 0xFF][random(4)]
-          case 3: bytes.removeSubrange(place..<min(bytes.count, place + 1 + random(16)))
-          case 4: bytes.insert(contentsOf: bytes[place..<min(bytes.count, place + 16)], at: place)
-          default: bytes.removeSubrange(place...)
-          }
+
+    mutating func changed(_ whole: [UInt8]) -> [UInt8] {
+      var bytes = whole
+      for _ in 0...random(3) where !bytes.isEmpty {
+        let place = random(bytes.count)
+        switch random(7) {
+        case 0: bytes[place] ^= 1 << UInt8(random(8))
+        case 1: bytes[place] = UInt8(random(256))
+        case 2: bytes[place] = [0, 0x7F, 0x80, 0xFF][random(4)]
+        case 3: bytes.removeSubrange(place..<min(bytes.count, place + 1 + random(16)))
+        case 4: bytes.insert(contentsOf: bytes[place..<min(bytes.count, place + 16)], at: place)
+        case 5:
+          // The end of another file.
+          let other = files[random(files.count)].bytes
+          bytes.replaceSubrange(place..., with: other[random(other.count + 1)...])
+        default: bytes.removeSubrange(place...)
         }
-        let complaint = fuzz(target, bytes)
-        #expect(complaint == nil, "\(file), round \(round)")
+      }
+      return bytes
+    }
+  }
+
+  @Test(arguments: FuzzTarget.allCases) func mutations(_ target: FuzzTarget) throws {
+    var mutator = try Mutator(target, seed: 0x5EED)
+    #expect(!mutator.files.isEmpty)
+    for (name, whole) in mutator.files {
+      #expect(fuzz(target, whole) == nil, "\(name)")
+      for round in 0..<(target == .onnx ? 60 : 100) {
+        let complaint = fuzz(target, mutator.changed(whole))
+        #expect(complaint == nil, "\(name), round \(round)")
       }
     }
+  }
+
+  private static var seconds: Double {
+    ProcessInfo.processInfo.environment["FUZZ_SECONDS"].flatMap { Double($0) } ?? 0
+  }
+
+  /// As many changed files as there is time for (`make test-fuzz`), other ones each time. A file that
+  /// ends the process is what the last line names.
+  @Test(.enabled(if: HostileTests.seconds > 0), arguments: FuzzTarget.allCases)
+  func changesForAWhile(_ target: FuzzTarget) throws {
+    var mutator = try Mutator(target, seed: UInt64.random(in: 0 ... .max))
+    let path = FileManager.default.temporaryDirectory
+      .appendingPathComponent("martlet-fuzz-\(target.rawValue)").path
+    print("\(target.rawValue): what is read now lies in \(path)")
+    let end = Date().addingTimeInterval(HostileTests.seconds)
+    var rounds = 0
+    // Files that were read far enough to be worth another change.
+    var pool = mutator.files.map(\.bytes)
+    while Date() < end {
+      let bytes = mutator.changed(pool[mutator.random(pool.count)])
+      try Data(bytes).write(to: URL(fileURLWithPath: path))
+      let start = Date()
+      if let complaint = fuzz(target, bytes) {
+        Issue.record("\(complaint): the file is \(path)")
+        return
+      }
+      #expect(Date().timeIntervalSince(start) < 10, "\(path) takes long")
+      if rounds % 50 == 0, bytes.count < 1 << 16, pool.count < 1000 { pool.append(bytes) }
+      rounds += 1
+    }
+    try? FileManager.default.removeItem(atPath: path)
+    print("\(target.rawValue): \(rounds) changed files read")
   }
 }
