@@ -7,7 +7,6 @@
 
 #include "martlet_calls.h"
 #include "martlet_context.h"
-#include "include/martlet_math.h"
 #include "martlet_gemm.h"
 
 /* Element (b, h, t, d) of an operand lies at offset + b * batch + h * head + t * row + d. */

@@ -6,6 +6,8 @@
 MT_TARGET_AVX2
 #define MT_ISA avx2
 #define MT_VECTOR 256
+#define MT_HAVE_FMA 1
+#include "include/martlet_math.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_attention_rows.inc"

@@ -6,6 +6,8 @@
 MT_TARGET_AVX512
 #define MT_ISA avx512
 #define MT_VECTOR 512
+#define MT_HAVE_FMA 1
+#include "include/martlet_math.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_attention_rows.inc"

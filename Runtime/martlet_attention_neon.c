@@ -5,6 +5,8 @@
 #include <arm_neon.h>
 #define MT_ISA neon
 #define MT_VECTOR 129
+#define MT_HAVE_FMA 1
+#include "include/martlet_math.h"
 #define MT_BITS 32
 #include "martlet_vector.inc"
 #include "martlet_attention_rows.inc"
