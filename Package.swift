@@ -175,6 +175,7 @@ let package = Package(
       path: "Benchmarks/compare",
       exclude: [
         "compare.py", "fashion.py", "functions.py", "recipes.py", "rules.py", "text.py",
+        "text_steps.py",
       ]),
 
     .target(

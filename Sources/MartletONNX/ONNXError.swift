@@ -35,10 +35,21 @@ public struct ONNXError: Error, Hashable, Sendable {
 
   package init(_ code: Code, _ message: String, node: String = "", hint: String = "") {
     self.code = code
-    self.message = message
-    self.node = node
-    self.hint = hint
+    self.message = withoutControls(message)
+    self.node = withoutControls(node)
+    self.hint = withoutControls(hint)
   }
+}
+
+/// Messages of the operations that a node is built of may quote the file, an equation of Einsum say.
+private func withoutControls(_ text: String) -> String {
+  func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+    scalar == "\n" || scalar.properties.generalCategory != .control
+  }
+  guard !text.unicodeScalars.allSatisfy(isPlain) else { return text }
+  var plain = ""
+  for scalar in text.unicodeScalars { plain.unicodeScalars.append(isPlain(scalar) ? scalar : "?") }
+  return plain
 }
 
 extension ONNXError: CustomStringConvertible {

@@ -53,7 +53,7 @@ package struct ConstantFolding: Pass {
     guard g.type(value).count <= maximumElements, let definition = g.definition(value),
       let op = definition.op as? Broadcast, let array = g.literal(definition.operands[0])
     else { return nil }
-    return try? op.evaluate([array], [])[0]
+    return op.evaluate([array], [])[0]
   }
 
   /// A sum (product, …) over no elements is the neutral element.

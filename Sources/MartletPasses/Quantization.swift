@@ -66,9 +66,7 @@ package struct Quantization {
     else { return nil }
     let isPlain = axes.rightContract == [0]
     guard !isPlain else { return Site(activation: node.operands[0], weights: right) }
-    guard let turned = try? Transpose([1, 0]).evaluate([right], [])[0] else {
-      return nil
-    }
+    let turned = Transpose([1, 0]).evaluate([right], [])[0]
     return Site(activation: node.operands[0], weights: turned)
   }
 

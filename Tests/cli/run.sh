@@ -317,7 +317,7 @@ for key in workload threads backend fused isa setup_s compile_ms first_step_s st
   state_bytes maxrss_mb c_bytes stages trace_ms differentiate_ms passes_ms emit_ms tcc_ms; do
   grep -q "\"$key\":" "$work/out" && pass || fail "bench: no $key"
 done
-printf 'run 0\nend\n' >"$work/turns"
+printf 'first\nrun 0\nend\n' >"$work/turns"
 run 0 "bench in turns" "$tool" bench mlp_tiny --serve <"$work/turns" && last "bench in turns" '"needed_bytes":[0-9]+'
 run 0 "bench counts" "$tool" bench --counts mlp_tiny && prints "bench counts" '^mlp_tiny +nodes=[0-9]+ kernels='
 run 0 "bench trace" "$tool" bench lenet5 --seconds 0 --threads 2 --trace "$work/trace.json"
