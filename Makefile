@@ -73,7 +73,7 @@ test-package: build
 	Tests/package/run.sh $(TOOL) -c release
 
 # What the library may weigh, stripped, with and without ONNX: only ever lowered. The aims are 20 and 10 MB.
-LIB_BYTES ?= 23500000
+LIB_BYTES ?= 22900000
 CORE_BYTES ?= 14800000
 
 # The C library from C, C++, Swift and Python.
