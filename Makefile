@@ -73,8 +73,8 @@ test-package: build
 	Tests/package/run.sh $(TOOL) -c release
 
 # What the library may weigh, stripped, with and without ONNX: only ever lowered. The aims are 20 and 10 MB.
-LIB_BYTES ?= 22900000
-CORE_BYTES ?= 14800000
+LIB_BYTES ?= 20900000
+CORE_BYTES ?= 12700000
 
 # The C library from C, C++, Swift and Python.
 test-lib: build lib
@@ -133,8 +133,10 @@ slow:
 	Tests/cli/kill_checkpoints.sh $(TOOL) 500
 
 # Builds and runs every host app of Examples, each a folder with a Makefile, and prints what an embedded
-# model costs beside its targets.
+# model costs beside its targets. ONNX Runtime to compare with comes into .venv-onnx at the first run, if it can.
 embed: build lib
+	@test -x .venv-onnx/bin/python || { python3 -m venv .venv-onnx && .venv-onnx/bin/pip install -q onnx==1.23.2 onnxruntime==1.31.1 numpy; } \
+	  || { rm -rf .venv-onnx; echo "no onnxruntime: the table goes without"; }
 	scripts/build-library $(LIB)/core MartletC
 	scripts/embed $(TOOL) $(LIB) $(LIB)/core
 

@@ -1,6 +1,7 @@
 /* Exported LeNet-5 beside the same program that libmartlet.so compiles in process, in turns, on one thread:
  *
- *   compare MODELDIR      infer EXPORTED IN-PROCESS, then train EXPORTED IN-PROCESS, in µs
+ *   compare MODELDIR      the exported scores of an image; infer EXPORTED IN-PROCESS, then train EXPORTED
+ *                         IN-PROCESS, in µs
  *
  * Linked with two exported programs, `infer` from MODELDIR and `train` of lenet5 with batches of 32. */
 #include <martlet.h>
@@ -95,6 +96,9 @@ int main(int count, char **arguments) {
       return 1;
     }
   }
+  printf("scores");
+  for (int c = 0; c < INFER_RESULT_COUNT; ++c) printf(" %.7g", (double)scores[c]);
+  printf("\n");
   return measure("infer", exported_run, session_run, 200) != 0
       || measure("train", exported_step, session_step, 5) != 0;
 }

@@ -13,13 +13,17 @@ struct CommandError: Error, CustomStringConvertible {
 @main struct CompileModel: CommandPlugin {
   private static let usage = """
     swift package --allow-writing-to-package-directory compile-model MODEL --name NAME
-                  [--train] [--form scalar|tile] [--dim NAME=N]…
+                  [--train] [--loss NAME] [--optimizer NAME] [--form scalar|tile] [--dim NAME=N]…
+                  [--quantize int8] [--calibrate FILE.npy]
     """
 
   func performCommand(context: PluginContext, arguments: [String]) async throws {
     var extractor = ArgumentExtractor(arguments)
     let trains = extractor.extractFlag(named: "train") > 0
-    let form = extractor.extractOption(named: "form").last
+    // What `martlet compile` takes besides.
+    let passed = ["form", "loss", "optimizer", "quantize", "calibrate"].flatMap { option in
+      extractor.extractOption(named: option).suffix(1).flatMap { ["--\(option)", $0] }
+    }
     let dimensions = extractor.extractOption(named: "dim")
     let given = extractor.extractOption(named: "name").last
     guard extractor.unextractedOptionsOrFlags.isEmpty, extractor.remainingArguments.count == 1
@@ -40,7 +44,7 @@ struct CommandError: Error, CustomStringConvertible {
       "compile", model, "-o", work.path, "--prefix", prefix, "--weights", "embed",
     ]
     if trains { options.append("--train") }
-    if let form { options += ["--form", form] }
+    options += passed
     for dimension in dimensions { options += ["--dim", dimension] }
     try run(try tool(), options)
 

@@ -142,6 +142,10 @@ fi
 
 # ONNX files, where the library reads them: a model with open dimensions, and wrong ones.
 reads_onnx=$("$work/timing" reads .onnx)
+if [[ $reads_onnx == 1 ]]; then
+  check "cc test_onnx.c" gcc "${flags[@]}" "$here/test_onnx.c" -o "$work/test_onnx" "${links[@]}" \
+    && check "test_onnx" "$work/test_onnx" "$root"/Tests/ONNXTests/Fixtures/runtime/* && tail -n 1 "$work/out"
+fi
 if [[ $reads_onnx == 1 && -n $cxx ]]; then
   check "Examples/audio" "$cxx" -std=c++17 -O2 -Wall -Wextra -Wpedantic -Werror "-I$header" \
     "$root/Examples/audio/vad.cpp" -o "$work/vad" "-L$folder" -lmartlet

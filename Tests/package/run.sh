@@ -29,6 +29,8 @@ fi
 cp -R "$here/App" "$work/app"
 sed -i.bak "s|MARTLET_URL|file://$work/martlet|" "$work/app/Package.swift"
 "$tool" train lenet5 --epochs 1 --output "$work/app/Sources/App/Digits.martlet" >/dev/null
+cp "$root/Tests/MartletFuzz/corpus/onnx/conv_with_strides_padding.onnx" \
+  "$work/app/Sources/App/Convolution.onnx"
 cd "$work/app"
 $swift build "$@" --product App
 "$($swift build "$@" --show-bin-path)/App"

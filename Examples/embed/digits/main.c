@@ -17,7 +17,7 @@ static int read_image(const char *path, float *images) {
   png.version = PNG_IMAGE_VERSION;
   if (!png_image_begin_read_from_file(&png, path)) return 0;
   png.format = PNG_FORMAT_GRAY;
-  if (png.width * png.height != LENET5_IMAGES_COUNT || !png_image_finish_read(&png, NULL, pixels, 0, NULL)) {
+  if (png.width != 28 || png.height != 28 || !png_image_finish_read(&png, NULL, pixels, 0, NULL)) {
     png_image_free(&png);
     return 0;
   }

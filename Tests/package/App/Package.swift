@@ -9,8 +9,11 @@ let package = Package(
   targets: [
     .executableTarget(
       name: "App",
-      dependencies: [.product(name: "Martlet", package: "martlet")],
-      resources: [.copy("Digits.martlet")],
+      dependencies: [
+        .product(name: "Martlet", package: "martlet"),
+        .product(name: "MartletONNX", package: "martlet"),
+      ],
+      resources: [.copy("Digits.martlet"), .copy("Convolution.onnx")],
       plugins: [.plugin(name: "MartletModels", package: "martlet")])
     // compile-model
   ]

@@ -24,4 +24,12 @@ do {
 } catch let error as RunError {
   precondition("\(error)".contains("3 elements"), "\(error)")
 }
+
+// Convolution.onnx, one of the ONNX project's own examples: inputs and outputs by their names.
+let convolution = try Convolution(threads: 1)
+let sums = try convolution(
+  x: (0..<35).map(Float.init), W: [Float](repeating: 1, count: 9)
+).y
+precondition(sums == [12, 27, 24, 63, 108, 81, 123, 198, 141, 112, 177, 124], "\(sums)")
+
 print("a package outside: loss \(loss), ok")
