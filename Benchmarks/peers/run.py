@@ -28,17 +28,22 @@ PEERS = ("torch", "compile", "jax")
 SCALING = ("mlp_wide", "resnet20", "vgg_infer")
 
 
-def touch_memory(gigabytes):
-    """Uses memory and gives it back.
+def touch_memory(gigabytes, seconds=2.5):
+    """Uses memory, holds it and gives it back, so that the host has found it.
 
     The host of a virtual machine finds memory for it when it is touched first, at 0.6 GB/s, and takes back what lies
-    free. After this each program's first step meets the page faults of its own system alone.
+    free; Linux tells it every two seconds. Held for longer than that, what others gave back before has been told of,
+    and after the return two seconds are left: the first step meets the page faults of its own system alone.
+
+    Private memory: Python's default is shared, which comes in small pages, and those do not go to who asks next for
+    large ones.
     """
-    with mmap.mmap(-1, gigabytes << 30) as memory:
+    with mmap.mmap(-1, gigabytes << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
         for start in range(0, len(memory), 64 << 20):
             memory[start:start + (64 << 20):4096] = b"\1" * (64 << 8)
+        time.sleep(seconds)
 
 
 class Runner:
@@ -171,7 +176,7 @@ def measure(workload, threads, arguments):
             runners.append(runner)
             if is_timed:
                 stage([runner], "set_up")
-                # Behind the set-up: within seconds the host has taken back what lies free.
+                # Behind the set-up, which takes seconds itself.
                 touch_memory(1)
                 stage([runner], "begin", "begun")
         if not is_timed:

@@ -21,7 +21,9 @@ struct BenchCommand: ParsableCommand {
       Without a name it runs all workloads, one process each. The limit is what the operations \
       would take at the multiply-add peak, and the bytes at the bandwidth of a copy, both \
       measured at start. The first step counts from the model's closure to the loss: tracing, \
-      passes, C, machine code, page faults. Inputs and first weights are drawn before it.
+      passes, C, machine code, page faults. Inputs and first weights are drawn before it, and \
+      another process touches memory and gives it back, so that a virtual machine's host has found \
+      it; --cold leaves that out.
       """)
 
   @Argument(help: ArgumentHelp("Workloads; all if none is named.", valueName: "workload"))
@@ -53,8 +55,12 @@ struct BenchCommand: ParsableCommand {
   var compile = false
   @Flag(help: "One JSON object a line instead of the table.")
   var json = false
+  @Flag(help: "Do not have memory touched before the first step.")
+  var cold = false
   @Flag(help: .hidden)
   var bare = false
+  @Option(help: .hidden)
+  var touch: Int?
   @Flag(help: ArgumentHelp("Answers on standard input: see BenchServer.", visibility: .hidden))
   var serve = false
   @Flag(help: "Compile only: kernels, bytes and nodes of each workload.")
@@ -83,6 +89,9 @@ struct BenchCommand: ParsableCommand {
     if trace != nil, workloads.count != 1 || micro || counts {
       throw ValidationError("--trace takes one workload")
     }
+    if let touch, !(1...65_536).contains(touch) {
+      throw ValidationError("--touch \(touch): expected 1 to 65536")
+    }
     guard (1...64).contains(threads) else {
       throw ValidationError("--threads \(threads): expected 1 to 64")
     }
@@ -93,6 +102,7 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let start = nowMilliseconds()
+    if let touch { return FreshMemory.touch(megabytes: touch) }
     if list {
       if micro {
         for family in MicroOperation.families {
@@ -151,7 +161,9 @@ struct BenchCommand: ParsableCommand {
       return try BenchServer(workload, options: options, start: start + probed, limits: limits)
         .serve()
     }
-    let running = try RunningWorkload(workload, options: options, start: start + probed)
+    let running = try RunningWorkload(workload, options: options, start: start + probed) { _ in
+      if !cold { try FreshMemory.prepare() }
+    }
     if let trace {
       try ChromeTrace(running, steps: 10).write(to: trace)
     }
@@ -165,16 +177,23 @@ struct BenchCommand: ParsableCommand {
       "martlet", "bench", name, "--bare", "--threads", "\(threads)", "--seconds", "\(seconds)",
     ]
     if unfused { words.append("--unfused") }
+    if cold { words.append("--cold") }
     if json { words.append("--json") }
     if let disable { words += ["--disable", disable] }
     if let backend { words += ["--backend", backend.rawValue] }
+    try BenchCommand.run(words)
+  }
+
+  /// Runs this tool, and waits for its end.
+  static func run(_ words: [String]) throws {
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     arguments.append(nil)
     defer { for argument in arguments { free(argument) } }
     var child = pid_t()
     let code = posix_spawn(&child, try BenchCommand.executable(), nil, nil, arguments, environ)
     guard code == 0 else {
-      throw ToolError("cannot start a process for \(name): \(String(cString: strerror(code)))")
+      throw ToolError(
+        "cannot start \(words.joined(separator: " ")): \(String(cString: strerror(code)))")
     }
     var status: Int32 = 0
     while waitpid(child, &status, 0) < 0, errno == EINTR {}

@@ -114,23 +114,31 @@ struct MicroMeasurement {
   ) throws {
     let limits = MachineLimits.measure(options.isa, threads: options.threads)
     if !json { Output.line(header) }
-    var logarithms: [Int: (sum: Double, count: Int)] = [:]
+    var logarithms: [Int: (scalar: [Double], unfused: [Double])] = [:]
     for chain in MicroChain.all where names.isEmpty || names.contains(chain.name) {
       for elements in MicroChain.sizes {
         let result = try MicroMeasurement(
           chain, elements: elements, options: options, limits: limits, seconds: seconds)
         Output.line(json ? result.json : result.row)
+        func ratio(_ a: Double, _ b: Double) -> Double { Double(logarithm(Float(a / b))) }
         if let scalar = result.scalarMilliseconds {
-          let ratio = Double(logarithm(Float(result.tileMilliseconds / scalar)))
-          logarithms[elements, default: (0, 0)].sum += ratio
-          logarithms[elements, default: (0, 0)].count += 1
+          logarithms[elements, default: ([], [])].scalar.append(
+            ratio(result.tileMilliseconds, scalar))
         }
+        logarithms[elements, default: ([], [])].unfused.append(
+          ratio(result.unfusedMilliseconds, result.tileMilliseconds))
       }
     }
     guard !json else { return }
-    for (elements, total) in logarithms.sorted(by: { $0.key < $1.key }) {
-      let mean = exponential(Float(total.sum / Double(max(1, total.count))))
-      Output.line("tile/scalar at \(elements), geometric mean: \(fixed(Double(mean), 3))")
+    func mean(_ logarithms: [Double]) -> String {
+      let sum = logarithms.reduce(0, +) / Double(max(1, logarithms.count))
+      return fixed(Double(exponential(Float(sum))), 3)
+    }
+    for (elements, all) in logarithms.sorted(by: { $0.key < $1.key }) {
+      if !all.scalar.isEmpty {
+        Output.line("tile/scalar at \(elements), geometric mean: \(mean(all.scalar))")
+      }
+      Output.line("unfused/tile at \(elements), geometric mean: \(mean(all.unfused))")
     }
   }
 }

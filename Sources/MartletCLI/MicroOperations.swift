@@ -284,25 +284,34 @@ struct OperationMeasurement {
       if !json { Output.line("oneDNN: " + (dnn == nil ? "not installed" : "in its own layouts")) }
     }
     if !json { Output.line(header) }
-    var ratios: [String: [Double]] = [:]
+    var ratios: [(operation: MicroOperation, ratio: Double)] = []
     for family in chosen {
       for operation in MicroOperation.all(family) {
         let result = try OperationMeasurement(
           operation, options: options, limits: limits, seconds: seconds, blas: blas, dnn: dnn)
         Output.line(json ? result.json : result.row)
         if let peer = result.peerMilliseconds {
-          ratios[family, default: []].append(peer / result.milliseconds)
+          ratios.append((operation, peer / result.milliseconds))
         }
       }
     }
     guard !json else { return }
-    for family in chosen {
-      guard let list = ratios[family], let least = list.min() else { continue }
+    func tell(_ name: String, _ isMember: (MicroOperation) -> Bool) {
+      let list = ratios.filter { isMember($0.operation) }.map(\.ratio)
+      guard let least = list.min() else { return }
       let sum = list.reduce(0) { $0 + Double(logarithm(Float($1))) }
       let mean = exponential(Float(sum / Double(list.count)))
       Output.line(
-        "\(family): the peer's time over ours, geometric mean \(fixed(Double(mean), 2)), "
+        "\(name): the peer's time over ours, geometric mean \(fixed(Double(mean), 2)), "
           + "least \(fixed(least, 2))")
+    }
+    for family in chosen { tell(family) { $0.family == family } }
+    for extents in [64...64, 256...2048] {
+      let range = extents.count == 1 ? "64" : "256 to 2048"
+      tell("gemm, square, \(range)") { operation in
+        guard case .product(let m, let n, let k, _) = operation.peer else { return false }
+        return m == n && n == k && extents.contains(m)
+      }
     }
   }
 }

@@ -25,20 +25,26 @@ package enum CText {
       while bytes.last == UInt8(ascii: "_") { bytes.removeLast() }
       return String(decoding: bytes, as: UTF8.self)
     case .comment:
-      var result = ""
+      // As bytes: a program has a comment a step, and appending to a string scalar by scalar is slow.
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(256)
       var previous: Unicode.Scalar = " "
       for scalar in text.unicodeScalars.prefix(200) {
         let isPlain = scalar.value >= 32 && scalar.value < 127 && scalar != "\\"
         let safe: Unicode.Scalar = isPlain || signs.contains(scalar) ? scalar : "?"
         switch (previous, safe) {
-        case ("*", "/"), ("/", "*"): result.unicodeScalars.append(" ")
+        case ("*", "/"), ("/", "*"): bytes.append(UInt8(ascii: " "))
         case ("?", "?"): continue  // no trigraphs
         default: break
         }
-        result.unicodeScalars.append(safe)
+        if safe.isASCII {
+          bytes.append(UInt8(safe.value))
+        } else {
+          bytes.append(contentsOf: UTF8.encode(safe) ?? UTF8.encodedReplacementCharacter)
+        }
         previous = safe
       }
-      return result
+      return String(decoding: bytes, as: UTF8.self)
     }
   }
 

@@ -20,8 +20,16 @@ public final class Session {
 
   private let context: OpaquePointer?
   private let arena: Memory?
-  private var io: [UnsafeMutableRawPointer?]
-  private var results: [Memory?]
+  // A step of a microsecond feels each reference that is counted and each access to a field that is
+  // checked: what a run reads and writes lies in plain memory, freed with the session.
+  private let io: UnsafeMutableBufferPointer<UnsafeMutableRawPointer?>
+  private let results: UnsafeMutableBufferPointer<ResultSlot>
+  private let callerInputs: UnsafeMutableBufferPointer<InputSlot>
+  private let writtenBlocks: UnsafeMutableBufferPointer<Unmanaged<StateBlock>>
+  private let readBlocks: UnsafeMutableBufferPointer<Unmanaged<StateBlock>>
+  private let entry: Program.Entry?
+  private let isObserved: Bool
+  private let isChecked: Bool
   private let scalars: Memory
   private var isPrepared = false
   /// The generations of the state whose addresses stand in `io`, summed up: each only grows.
@@ -29,13 +37,8 @@ public final class Session {
   /// Argument positions that the session itself fills.
   private let seedArgument: Int?
   private let stepArgument: Int?
-  /// What a run needs of the arguments that the caller passes, in order.
-  private let callerInputs: [(type: TensorType, slot: Int, bound: Int?)]
   /// Positions of the arguments that the caller passes, in order.
   private let callerArguments: [Int]
-  private let inputSlots: [Int]
-  private let resultSlots: [Int]
-  private let resultTypes: [TensorType]
   /// Positions of inputs that are indices with a range.
   private let boundedInputs: [Int]
   private let isRunning = Atomic(false)
@@ -79,23 +82,37 @@ public final class Session {
       }
     }
     guardian = program.options.stopsAtNonFinite ? try FiniteGuard(program) : nil
-    io = [UnsafeMutableRawPointer?](
-      repeating: nil, count: max(1, program.lowered.schedule.boundCount))
-    results = [Memory?](repeating: nil, count: program.results.count)
     scalars = try Memory(byteCount: 128)
+    entry = program.entry
+    isObserved = program.options.observesSteps
+    isChecked = program.options.checks
     seedArgument = program.arguments.firstIndex { $0.name == "seed" }
     stepArgument = program.arguments.firstIndex { $0.name == "step" }
-    callerArguments = program.arguments.indices.filter {
+    let callerArguments = program.arguments.indices.filter {
       program.arguments[$0].name != "seed" && program.arguments[$0].name != "step"
     }
-    callerInputs = callerArguments.map {
-      (program.arguments[$0].type, program.arguments[$0].slot, program.arguments[$0].bound)
+    self.callerArguments = callerArguments
+    boundedInputs = callerArguments.indices.filter {
+      program.arguments[callerArguments[$0]].bound != nil
     }
-    inputSlots = callerInputs.map(\.slot)
-    resultSlots = program.results.map(\.slot)
-    resultTypes = program.results.map(\.type)
-    boundedInputs = callerInputs.indices.filter { [callerInputs] in callerInputs[$0].bound != nil }
-    if program.options.checks { poisonArena() }
+    io = .allocate(capacity: max(1, program.lowered.schedule.boundCount))
+    io.initialize(repeating: nil)
+    results = .allocate(capacity: program.results.count)
+    for (index, result) in program.results.enumerated() {
+      results.initializeElement(
+        at: index,
+        to: ResultSlot(
+          memory: nil, type: result.type, bytes: result.type.byteCount, slot: result.slot))
+    }
+    callerInputs = .allocate(capacity: callerArguments.count)
+    for (index, place) in callerArguments.enumerated() {
+      callerInputs.initializeElement(at: index, to: InputSlot(program.arguments[place]))
+    }
+    writtenBlocks = .allocate(capacity: program.writtenBlocks.count)
+    _ = writtenBlocks.initialize(from: program.writtenBlocks.map(Unmanaged.passUnretained))
+    readBlocks = .allocate(capacity: program.readBlocks.count)
+    _ = readBlocks.initialize(from: program.readBlocks.map(Unmanaged.passUnretained))
+    if isChecked { poisonArena() }
     for (slot, memory) in program.constants { io[slot] = memory.base }
     if let index = seedArgument { io[program.arguments[index].slot] = scalars.base }
     if let index = stepArgument { io[program.arguments[index].slot] = scalars.base + 64 }
@@ -103,6 +120,13 @@ public final class Session {
 
   deinit {
     if let context { mt_context_destroy(context) }
+    results.deinitialize()
+    for input in callerInputs { input.deallocate() }
+    results.deallocate()
+    callerInputs.deallocate()
+    io.deallocate()
+    writtenBlocks.deallocate()
+    readBlocks.deallocate()
     guard program.options.logLevel >= 4, let profile, profile.runs > 0 else { return }
     let limits = MachineLimits.measure(program.options.isa, threads: program.options.threads)
     program.options.emit(4, "\(program.options.name):\n" + profile.table(limits: limits))
@@ -114,7 +138,7 @@ public final class Session {
   /// range, or another session writes the same state.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] {
     var results: [NDArray] = []
-    results.reserveCapacity(resultSlots.count)
+    results.reserveCapacity(self.results.count)
     try run(inputs, and: nil) { results.append($0) }
     return results
   }
@@ -149,18 +173,19 @@ public final class Session {
     on inputs: UnsafeBufferPointer<UnsafeMutableRawPointer?>,
     into results: UnsafeBufferPointer<UnsafeMutableRawPointer?>
   ) throws(RunError) {
-    guard inputs.count == callerInputs.count, results.count == resultSlots.count else {
+    guard inputs.count == callerInputs.count, results.count == self.results.count else {
       throw RunError(.input, "\(inputs.count) inputs, \(results.count) results")
     }
     try begin()
     defer { isRunning.store(false, ordering: .releasing) }
-    for position in inputSlots.indices { io[inputSlots[position]] = inputs[position] }
+    for position in callerInputs.indices { io[callerInputs[position].slot] = inputs[position] }
     for position in boundedInputs {
-      let argument = program.arguments[callerArguments[position]]
-      let bytes = UnsafeRawBufferPointer(start: inputs[position], count: argument.type.byteCount)
-      if let bound = argument.bound { try checkRange(bytes, argument, bound) }
+      guard let base = inputs[position], !callerInputs[position].holdsIndices(base) else {
+        continue
+      }
+      try checkRange(base, at: position)
     }
-    for position in resultSlots.indices { io[resultSlots[position]] = results[position] }
+    for position in results.indices { io[self.results[position].slot] = results[position] }
     try execute()
   }
 
@@ -204,32 +229,33 @@ public final class Session {
           + callerArguments.map { "\(program.arguments[$0].name) \(program.arguments[$0].type)" }
           .joined(separator: ", "))
     }
-    for position in inputs.indices { try bind(inputs[position], position) }
+    try inputs.withUnsafeBufferPointer { (all) throws(RunError) in
+      for position in all.indices { try bind(all[position], position) }
+    }
     if let last { try bind(last, inputs.count) }
-    for index in resultSlots.indices {
+    for index in results.indices {
       // The memory of the last result serves again when its array is gone.
-      io[resultSlots[index]] = try results[index].reusable(byteCount: resultTypes[index].byteCount)
-        .base
+      io[results[index].slot] = try results[index].place()
     }
     try execute()
     withExtendedLifetime((inputs, last)) {}
-    for index in resultTypes.indices {
-      if let memory = results[index] { take(NDArray(memory: memory, type: resultTypes[index])) }
+    for index in results.indices {
+      if let memory = results[index].memory {
+        take(NDArray(memory: memory, type: results[index].type))
+      }
     }
   }
 
   /// Binds what the caller passes at one position.
-  private func bind(_ input: NDArray, _ position: Int) throws(RunError) {
-    let expected = callerInputs[position]
-    guard input.type == expected.type else {
-      throw mismatch(input, program.arguments[callerArguments[position]])
+  private func bind(_ input: borrowing NDArray, _ position: Int) throws(RunError) {
+    guard callerInputs[position].takes(input.type) else {
+      throw mismatch(copy input, program.arguments[callerArguments[position]])
     }
-    if let bound = expected.bound {
-      try input.withUnsafeBytes { bytes throws(RunError) in
-        try checkRange(bytes, program.arguments[callerArguments[position]], bound)
-      }
+    let base = input.base
+    if callerInputs[position].bound >= 0, !callerInputs[position].holdsIndices(base) {
+      try checkRange(base, at: position)
     }
-    io[expected.slot] = input.base
+    io[callerInputs[position].slot] = base
   }
 
   /// One run over the addresses in `io`.
@@ -246,24 +272,22 @@ public final class Session {
       for item in program.state { io[item.slot] = item.variable.address }
       boundGeneration = generation
     }
-    guardian?.keep(io)
-    if let entry = program.entry {
-      check?.begin(io)
+    if let guardian { guardian.keep(Array(io)) }
+    if let entry, let base = io.baseAddress {
+      if let check { check.begin(Array(io)) }
       mt_context_enter(context)
-      io.withUnsafeBufferPointer { table in
-        if let base = table.baseAddress { entry(context, base, arena?.base) }
-      }
+      entry(context, base, arena?.base)
       mt_context_leave(context)
-      takeTimings()
+      if isObserved { takeTimings() }
     } else {
       try interpret()
     }
-    if let guardian, let found = guardian.look(io) {
-      guardian.restore(io)
-      throw guardian.explain(found, io)
+    if let guardian, let found = guardian.look(Array(io)) {
+      guardian.restore(Array(io))
+      throw guardian.explain(found, Array(io))
     }
     step &+= 1
-    if program.options.checks {
+    if isChecked {
       try checkGuards()
       try checkRanges()
       try checkFinite()
@@ -321,32 +345,36 @@ public final class Session {
   private func lockState() throws(RunError) -> Int {
     var generation = 0
     var locked = 0
-    do {
-      for block in program.writtenBlocks {
-        generation += try block.beginWriting()
+    do throws(RunError) {
+      for block in writtenBlocks {
+        generation += try block._withUnsafeGuaranteedRef { b in
+          Result { () throws(RunError) in try b.beginWriting() }
+        }.get()
         locked += 1
       }
     } catch {
-      for block in program.writtenBlocks.prefix(locked) { block.endWriting() }
+      for block in writtenBlocks.prefix(locked) { block.takeUnretainedValue().endWriting() }
       throw error
     }
     var reading = 0
-    do {
-      for block in program.readBlocks {
-        generation += try block.beginReading()
+    do throws(RunError) {
+      for block in readBlocks {
+        generation += try block._withUnsafeGuaranteedRef { b in
+          Result { () throws(RunError) in try b.beginReading() }
+        }.get()
         reading += 1
       }
     } catch {
-      for block in program.readBlocks.prefix(reading) { block.endReading() }
-      for block in program.writtenBlocks { block.endWriting() }
+      for block in readBlocks.prefix(reading) { block.takeUnretainedValue().endReading() }
+      for block in writtenBlocks { block.takeUnretainedValue().endWriting() }
       throw error
     }
     return generation
   }
 
   private func unlockState() {
-    for block in program.readBlocks { block.endReading() }
-    for block in program.writtenBlocks { block.endWriting() }
+    for block in readBlocks { block._withUnsafeGuaranteedRef { $0.endReading() } }
+    for block in writtenBlocks { block._withUnsafeGuaranteedRef { $0.endWriting() } }
   }
 
   private func mismatch(_ input: NDArray, _ argument: Program.Argument) -> RunError {
@@ -363,18 +391,12 @@ public final class Session {
       at: program.options.name, hint: hint)
   }
 
-  /// Index inputs that come straight from the caller are checked before the step.
-  private func checkRange(
-    _ bytes: UnsafeRawBufferPointer, _ argument: Program.Argument, _ bound: Int
-  ) throws(RunError) {
-    // Nearly always all are inside: one comparison an element, several at a time.
-    if argument.type.dtype == .int32, bound <= Int(Int32.max) {
-      var largest: UInt32 = 0
-      for value in bytes.bindMemory(to: Int32.self) {
-        largest = max(largest, UInt32(bitPattern: value))
-      }
-      if largest < UInt32(bound) { return }
-    }
+  /// Index inputs that come straight from the caller are checked before the step; this finds the
+  /// first that lies outside.
+  private func checkRange(_ base: UnsafeRawPointer, at position: Int) throws(RunError) {
+    let argument = program.arguments[callerArguments[position]]
+    guard let bound = argument.bound else { return }
+    let bytes = UnsafeRawBufferPointer(start: base, count: argument.type.byteCount)
     // Compared as Int: a bound may be larger than any index of the dtype.
     func scan<T: BinaryInteger>(_: T.Type) -> (Int, T)? {
       let values = bytes.bindMemory(to: T.self)
@@ -479,16 +501,5 @@ public final class Session {
       }
       value.write(to: UnsafeMutableRawBufferPointer(start: io[slot], count: value.type.byteCount))
     }
-  }
-}
-
-extension Optional where Wrapped == Memory {
-  /// The memory itself when nobody else holds it, else a new block that takes its place.
-  fileprivate mutating func reusable(byteCount: Int) throws(RunError) -> Memory {
-    let isFree = isKnownUniquelyReferenced(&self)
-    if isFree, let memory = self { return memory }
-    let memory = try Memory(byteCount: byteCount)
-    self = memory
-    return memory
   }
 }

@@ -92,6 +92,13 @@ package enum Naming {
     return found
   }
 
+  /// What layers have many of and holds no parameter.
+  private static let leaves: Set<ObjectIdentifier> = [
+    ObjectIdentifier(Int.self), ObjectIdentifier(Bool.self), ObjectIdentifier(Double.self),
+    ObjectIdentifier(Float.self), ObjectIdentifier(String.self), ObjectIdentifier([Int].self),
+    ObjectIdentifier(Shape.self),
+  ]
+
   private static func visit(
     _ value: Any, path: String, depth: Int,
     _ found: inout [(parameter: Parameter, path: String)],
@@ -99,19 +106,23 @@ package enum Naming {
   ) {
     // Deep enough for any real model; a cycle of classes ends here.
     guard depth < 32 else { return }
-    if let parameter = value as? Parameter {
+    // Types are compared, which is far cheaper than a cast or a look inside.
+    let kind: Any.Type = type(of: value)
+    if leaves.contains(ObjectIdentifier(kind)) { return }
+    if kind == Parameter.self, let parameter = value as? Parameter {
       guard seen.insert(ObjectIdentifier(parameter)).inserted else { return }
       parameter.variable.name(path)
       found.append((parameter, path))
       return
     }
     let mirror = Mirror(reflecting: value)
+    let isSequential = kind == Sequential.self
     switch mirror.displayStyle {
     case .struct, .class, .tuple, .collection, .optional, .enum, .dictionary:
       for (index, child) in mirror.children.enumerated() {
         var label = child.label ?? "\(index)"
         // The list inside a Sequential has no name of its own: `body.0.weight`.
-        if mirror.displayStyle == .optional || value is Sequential { label = "" }
+        if mirror.displayStyle == .optional || isSequential { label = "" }
         if label.hasPrefix("_") { label.removeFirst() }
         let next = path.isEmpty ? label : (label.isEmpty ? path : "\(path).\(label)")
         visit(child.value, path: next, depth: depth + 1, &found, &seen)

@@ -280,7 +280,8 @@ public func compile<Model: Layer>(
   if options.name == "program" { options.name = "\(Model.self)" }
   let policy = optimizer.policy
   // What is frozen needs neither gradients nor optimizer state.
-  let trained = model.parameters.filter {
+  let parameters = model.parameters
+  let trained = parameters.filter {
     $0.isTrainable && policy.rateScale($0.path, $0.shape) != 0
   }
   let update = StepUpdate(optimizer, trained)
@@ -289,7 +290,7 @@ public func compile<Model: Layer>(
     if copy.name == nil { copy.name = "input\(index)" }
     return copy
   }
-  let isWide = model.parameters.contains { $0.isTrainable && $0.type.dtype == .float64 }
+  let isWide = parameters.contains { $0.isTrainable && $0.type.dtype == .float64 }
   specs.append(TensorSpec([], isWide ? .float64 : .float32, name: "learningRate"))
 
   let (inputs, given) = (specs, options)

@@ -29,26 +29,26 @@ extension Lowering {
   ) {
     let last = lastSteps(finals)
     let before = steps.indices.map { dependences.predecessors($0) }
-    (out.schedule.steps, stepOfUnit) = joined(sequence(before, .asWritten), last)
-    guard choosesOrder, steps.count > 2 else { return }
-    // No plan is below its bound: few candidates need to be placed.
-    func peak(_ schedule: Schedule, limit: Int = Int.max) -> (arena: Int, steps: Int) {
-      var planned = schedule
-      MemoryPlanning.run(on: &planned, unlessAbove: limit)
-      return (planned.arenaBytes, planned.steps.count)
+    guard choosesOrder, steps.count > 2 else {
+      (out.schedule.steps, stepOfUnit) = joined(sequence(before, .asWritten), last)
+      return
     }
-    var least = peak(out.schedule)
-    for rule in [OrderRule.early, .greedy] {
+    // The least memory wins, then the fewest steps, then the first: among equals a consumer right
+    // after its producer is best, unless launches come apart.
+    var least: (arena: Int, steps: Int)?
+    for rule in [OrderRule.early, .asWritten, .greedy] {
       var candidate = out.schedule
       let places: [Int]
       (candidate.steps, places) = joined(sequence(before, rule), last)
-      let found = peak(candidate, limit: least.arena)
-      // Among equals a consumer right after its producer is best, unless launches come apart.
-      if found < least || (rule == .early && found == least) {
-        least = found
-        out.schedule = candidate
-        stepOfUnit = places
-      }
+      // No plan is below its bound: who cannot win is not placed.
+      let limit = least.map { $0.arena - (candidate.steps.count < $0.steps ? 0 : 1) }
+      var planned = candidate
+      MemoryPlanning.run(on: &planned, unlessAbove: limit ?? Int.max)
+      let found = (arena: planned.arenaBytes, steps: planned.steps.count)
+      if let least, found >= least { continue }
+      least = found
+      out.schedule = candidate
+      stepOfUnit = places
     }
   }
 
