@@ -232,6 +232,8 @@ let package = Package(
         "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletTraining",
       ], exclude: ["Fixtures"]),
     .testTarget(
+      name: "DocumentTests", dependencies: ["Martlet", "MartletData", "MartletONNX"]),
+    .testTarget(
       name: "DataTests",
       dependencies: ["MartletData", "MartletTraining", "MartletExecution", "MartletIR"],
       exclude: ["Fixtures"]),

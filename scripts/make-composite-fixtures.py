@@ -8,6 +8,7 @@ A case is a line `case NAME`, then arrays `ROLE dtype[shape] elements...`, where
 in order), `out` (results in order), `d` (random cotangent of each floating-point result, in order)
 and `g` (the cotangent of each floating-point operand, in order). Images are NHWC, filters HWIO.
 """
+import functools
 import math
 import os
 import numpy as np
@@ -388,6 +389,129 @@ case("padded_wrap", [x], lambda x: F.pad(x[None], (2, 5, 1, 0), mode="circular")
 case("padded_symmetric", [x], lambda x: torch.cat([x[:, :, :3].flip(2), x, x[:, :, 3:].flip(2)], 2))
 for title, order in {"2": 2, "infinity": math.inf}.items():
     case("normError_" + title, [a, b], lambda x, y: torch.linalg.vector_norm(x - y, order, dim=1).mean())
+
+# --- combinations and edges; what follows `@` is read by FixtureTests
+def numbers(*x):
+    return ",".join(map(str, x))
+
+
+def pads(x, p, value=0.0):
+    return F.pad(nchw(x), (p[2], p[3], p[0], p[1]), value=value)
+
+
+for _ in range(8):
+    groups = int(rng.integers(1, 4))
+    k, s, d = rng.integers(1, 4, 2), rng.integers(1, 4, 2), rng.integers(1, 4, 2)
+    p = rng.integers(-1, 4, 4)
+    extent = (k - 1) * d + 1 + rng.integers(1, 5, 2)
+    x, w = real(2, *extent, 2 * groups), real(*k, 2, groups * int(rng.integers(1, 4)))
+    if min(extent + p[[0, 2]] + p[[1, 3]] - (k - 1) * d) < 1:
+        p = np.array([1, 2, 0, 1])
+    case(f"conv2d@{numbers(*s)};{numbers(*d)};{numbers(*p)};{groups}", [x, w], lambda x, w: nhwc(F.conv2d(
+        pads(x, p), w.permute(3, 2, 0, 1), stride=tuple(s), dilation=tuple(d), groups=groups)))
+for _ in range(5):
+    groups = int(rng.integers(1, 3))
+    k, s, d = rng.integers(1, 4, 2), rng.integers(1, 4, 2), rng.integers(1, 3, 2)
+    p = int(min((k - 1) * d) // 2)
+    o = [int(rng.integers(0, max(s[i], d[i]))) for i in range(2)]
+    x, w = real(1, *rng.integers(2, 5, 2), 2 * groups), real(*k, 3, 2 * groups)
+    case(f"conv2dTransposed@{numbers(*s)};{numbers(*d)};{p};{numbers(*o)};{groups}", [x, w],
+         lambda x, w: transposed(x, w, stride=tuple(s), dilation=tuple(d), padding=p, output_padding=tuple(o),
+                                 groups=groups))
+for _ in range(5):
+    w, s, d = rng.integers(1, 4, 2), rng.integers(1, 4, 2), rng.integers(1, 3, 2)
+    # PyTorch pads by half a window at most, ours by anything: as much as leaves an element in each.
+    p = [int(rng.integers(0, (w[i // 2] + 1) // 2)) for i in range(4)]
+    x = (rng.permutation(2 * 8 * 9 * 2).reshape(2, 8, 9, 2) - 144) / 64.0
+    case(f"maxPool2d@{numbers(*w)};{numbers(*s)};{numbers(*p)};{numbers(*d)}", [x], lambda x: nhwc(
+        F.max_pool2d(pads(x, p, -math.inf), tuple(w), stride=tuple(s), dilation=tuple(d))))
+    p = [int(q) for q in np.repeat([p[0], p[2]], 2)]
+    for counts in (True, False):
+        case(f"averagePool2d@{numbers(*w)};{numbers(*s)};{numbers(*p)};{int(counts)}", [x], lambda x: nhwc(
+            F.avg_pool2d(nchw(x), tuple(w), stride=tuple(s), padding=(p[0], p[2]), count_include_pad=counts)))
+
+shapes = {(3, 1, 4): [[0], [-1, 0], [1], [0, 1, 2]], (): [[]], (2, 0, 3): [[1], [0, 1, 2], [0]], (1,): [[0]]}
+for shape, all_axes in shapes.items():
+    for axes in all_axes:
+        for keep in (False, True):
+            place = f"{numbers(*axes)};{int(keep)}"
+            x = real(*shape)
+            case(f"sum@{place}", [x], lambda x: x.sum(axes, keepdim=keep) if axes else x)
+            case(f"product@{place}", [x], lambda x: functools.reduce(
+                lambda x, a: x.prod(a, keepdim=keep), sorted([a % x.ndim for a in axes], reverse=True), x))
+            if 0 not in [shape[a] for a in axes]:
+                case(f"max@{place}", [x], lambda x: x.amax(axes, keepdim=keep) if axes else x)
+                case(f"min@{place}", [x], lambda x: x.amin(axes, keepdim=keep) if axes else x)
+                if axes:
+                    case(f"mean@{place}", [x], lambda x: x.mean(axes, keepdim=keep))
+for shape, axis in [((3, 1, 4), -1), ((3, 1, 4), 1), ((3, 1, 4), -3), ((1,), 0), ((2, 0), -2), ((0, 3), 0)]:
+    x = real(*shape)
+    for exclusive in (False, True):
+        for backwards in (False, True):
+            def along(f, neutral):
+                def g(x):
+                    y = x.flip(axis) if backwards else x
+                    if exclusive:
+                        y = torch.cat([torch.full_like(y.narrow(axis, 0, min(1, y.shape[axis])), neutral), y], axis)
+                        y = y.narrow(axis, 0, x.shape[axis])
+                    y = f(y, axis)
+                    return y.flip(axis) if backwards else y
+                return g
+            options = f"{axis};{int(exclusive)};{int(backwards)}"
+            case(f"cumulativeSum@{options}", [x], along(torch.cumsum, 0.0))
+            case(f"cumulativeProduct@{options}", [x], along(torch.cumprod, 1.0))
+
+# Equal elements: the first comes first (NumPy's stable order; PyTorch leaves it open). NaN.
+ties = rng.integers(0, 4, (3, 9)).astype(np.float64)
+
+
+def top(x, count, largest):
+    order = np.argsort(-x if largest else x, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(x, order, 1), order.astype(np.int32)
+
+
+for largest in (True, False):
+    case(f"topK@5;{int(largest)}", [ties], lambda x: [torch.tensor(a) for a in top(ties, 5, largest)], gradient=False)
+holes = ties.copy()
+holes[0, 3] = holes[1, 0] = holes[1, 5] = np.nan
+for title, f, x in [("argmax", np.argmax, ties), ("argmin", np.argmin, ties), ("argmax", np.argmax, holes),
+                    ("argmin", np.argmin, holes)]:
+    case(f"{title}@-1", [x], lambda t: torch.tensor(f(x, axis=-1).astype(np.int32)), gradient=False)
+case("max@1;0", [holes], lambda x: torch.tensor(holes.max(1)), gradient=False)
+case("cumulativeMax@1", [holes], lambda x: torch.tensor(np.maximum.accumulate(holes, 1)), gradient=False)
+
+# Broadcasting: extents of 1, scalars, nothing at all.
+for a, b in [((3, 1, 4), (1, 5, 1)), ((), (2, 3)), ((1,), ()), ((2, 0, 3), (1, 1)), ((4, 1), (3,))]:
+    x, y = real(*a, low=0.3), real(*b, low=0.3)
+    case("arithmetic", [x, y], lambda x, y: [x + y, x - y, x * y, x / y, x ** y, torch.maximum(x, y),
+                                             torch.fmod(x, y)])
+for a, b in [((2, 3), (3, 4)), ((3,), (3, 4)), ((2, 3), (3,)), ((3,), (3,)), ((4, 2, 3), (4, 3, 2)),
+             ((2, 0), (0, 3)), ((0, 2), (2, 3)), ((1, 1), (1, 1))]:
+    case("matmul", [real(*a), real(*b)], torch.matmul)
+
+# Integers wrap.
+i, j = rng.integers(-2**31, 2**31, (4, 5)).astype(np.int32), rng.integers(-2**31, 2**31, (5,)).astype(np.int32)
+with np.errstate(over="ignore"):
+    wrapped = [i + j, i - j, i * j, -i, i.sum(1, dtype=np.int32), i.prod(0, dtype=np.int32), i.cumsum(1, dtype=np.int32)]
+case("wrapping", [i, j], lambda i, j: [torch.tensor(a) for a in wrapped], gradient=False)
+
+# Rows of which nothing is left, logarithms of zero, distances of zero.
+case("logSumExp_infinite_slope", [np.where(np.isfinite(infinite), infinite, -np.inf)],
+     lambda x: torch.logsumexp(x, 1))
+seen = np.array([[True, False, True], [False, False, False], [True, True, True]])
+case("maskedSoftmax", [real(3, 3), seen],
+     lambda x, m: torch.nan_to_num(F.softmax(x.masked_fill(~m, -math.inf), -1), nan=0.0), gradient=False)
+certain, bit = np.array([0.0, 1.0, 0.0, 1.0, 0.25]), np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+case("binaryCrossEntropy_certain", [certain, bit],
+     lambda p, y: F.binary_cross_entropy(p, y, reduction="none"), gradient=False)
+case("norm_zero", [np.array([[0.0, 0.0], [3.0, 4.0]])], lambda x: torch.linalg.vector_norm(x, 2, dim=1))
+case("lpPool2d_zero", [np.zeros((1, 2, 2, 1))], lambda x: (x * x).sum((1, 2), keepdim=True))
+
+# Everything of one extent.
+case("layerNorm_one", [real(3, 1), real(1), real(1)], lambda x, s, b: F.layer_norm(x, (1,), s, b))
+case("groupNorm_whole", [real(2, 3, 6)], lambda x: F.group_norm(x.permute(0, 2, 1), 1).permute(0, 2, 1))
+case("crossEntropy_one", [real(3, 1), integers(1, 3)], lambda z, y: F.cross_entropy(z, y.long()))
+case("variance_one", [real(1, 3)], lambda x: x.var((0,), correction=0))
 
 path = os.path.join(os.path.dirname(__file__), "../Tests/CompositeTests/Fixtures/composites.txt")
 with open(path, "w") as file:

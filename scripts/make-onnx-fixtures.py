@@ -307,7 +307,17 @@ def integers():
     case("dynamicquantizelinear", "DynamicQuantizeLinear", lambda: [draw(5, 33)], 3, 11, small=True)
 
 
+def nothing():
+    """Extents of 0, and starts beyond an axis."""
+    case("tile_by_zero", "Tile", lambda: [draw(4, 2, 3, 4), np.array([0, 0, 3, 1])], known=(1,), small=True)
+    case("slice_before_the_axis", "Slice", lambda: [
+        draw(3, 4), *(np.array([k]) for k in (-9, -99, 0, -2))], known=(1, 2, 3, 4), small=True)
+    case("resize_to_nothing", "Resize", lambda: [
+        draw(1, 1, 1, 3), None, np.array([1, 1, 0.3, 0.5], np.float32)], known=(2,), small=True, mode="linear",
+        coordinate_transformation_mode="asymmetric")
+
+
 shutil.rmtree(folder, ignore_errors=True)
-for family in (recurrent, windows, reductions, normalization, bits, attention, integers):
+for family in (recurrent, windows, reductions, normalization, bits, attention, integers, nothing):
     family()
 print(f"{counts['written']} cases in {folder}, {counts['refused']} that ONNX Runtime refuses")

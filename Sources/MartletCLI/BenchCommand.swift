@@ -104,21 +104,20 @@ struct BenchCommand: ParsableCommand {
     let start = nowMilliseconds()
     if let touch { return FreshMemory.touch(megabytes: touch) }
     if list {
+      func show(_ key: String, _ name: String, _ summary: String) {
+        Output.line(
+          json
+            ? JSONValue.object([.init(key, .string(name)), .init("summary", .string(summary))]).line
+            : name.padded(micro ? 16 : 12) + summary)
+      }
       if micro {
         for family in MicroOperation.families {
           let names = MicroOperation.all(family).map(\.name)
-          Output.line(family.padded(16) + (names.first ?? "") + " and \(names.count - 1) more")
+          show("micro", family, "\(names.first ?? "") and \(names.count - 1) more")
         }
-        for chain in MicroChain.all { Output.line(chain.name.padded(16) + chain.summary) }
-        return
-      }
-      for workload in Workload.all {
-        Output.line(
-          json
-            ? JSONValue.object([
-              .init("workload", .string(workload.name)),
-              .init("summary", .string(workload.summary)),
-            ]).line : workload.name.padded(12) + workload.summary)
+        for chain in MicroChain.all { show("micro", chain.name, chain.summary) }
+      } else {
+        for workload in Workload.all { show("workload", workload.name, workload.summary) }
       }
       return
     }
@@ -145,7 +144,8 @@ struct BenchCommand: ParsableCommand {
     let names = workloads.isEmpty ? Workload.all.map(\.name) : workloads
     if counts {
       for workload in names.compactMap(Workload.named) {
-        Output.line(try Counts(workload, options).line)
+        let counts = try Counts(workload, options)
+        Output.line(json ? counts.json : counts.line)
       }
       return
     }

@@ -52,20 +52,11 @@ struct CompileCommand: ParsableCommand {
   enum Form: String, CaseIterable, ExpressibleByArgument { case scalar, tile }
   enum Weights: String, CaseIterable, ExpressibleByArgument { case embed, file, mmap }
 
-  private func dimensions() throws -> [String: Int] {
-    var result: [String: Int] = [:]
-    for text in dim {
-      let parts = text.split(separator: "=", maxSplits: 1)
-      guard parts.count == 2, let size = Int(parts[1]), (1...65_536).contains(size) else {
-        throw ValidationError("--dim \(text): expected NAME=N, N from 1 to 65536")
-      }
-      result[String(parts[0])] = size
-    }
-    return result
-  }
+  private func dimensions() throws -> [String: Int] { try parseDimensions(dim, 1...65_536) }
 
   func validate() throws {
     _ = try dimensions()
+    if output == "" { throw ValidationError("--output is empty: expected a directory") }
     if calibrate != nil, quantize == nil {
       throw ValidationError("--calibrate goes with --quantize int8")
     }
@@ -121,7 +112,7 @@ struct CompileCommand: ParsableCommand {
     let onnx = try ONNXModel(contentsOf: model)
     var stem = FileSystem.split(model).last
     stem.removeLast(5)
-    var export = ExportOptions(name: prefix ?? CNames.identifier(stem))
+    var export = ExportOptions(name: prefix ?? CNames.prefix(stem))
     export.form = form == .tile ? .tile : .scalar
     export.weights = ExportOptions.Weights(rawValue: weights.rawValue) ?? .embed
     export.summary =
@@ -201,8 +192,8 @@ extension ModelArgument {
   /// The name of the model for the names of exported functions.
   var exportName: String {
     switch self {
-    case .graph(let model, _): CNames.identifier(model.graph.name)
-    case .onnx(let model, _): CNames.identifier(model.name)
+    case .graph(let model, _): CNames.prefix(model.graph.name)
+    case .onnx(let model, _): CNames.prefix(model.name)
     case .recipe: "model"
     case .layers(_, let architecture, _, _): architecture.name
     }

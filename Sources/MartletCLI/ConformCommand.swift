@@ -36,6 +36,11 @@ struct ConformCommand: ParsableCommand {
       throw DataError(.notFound, "no such directory", at: directory)
     }
     var tests = ConformanceTest.all(in: directory)
+    guard !tests.isEmpty else {
+      throw DataError(
+        .notFound, "no tests in the directory", at: directory,
+        expected: "folders that hold model.onnx and test_data_set_0")
+    }
     if let filter { tests = tests.filter { $0.name.contains(filter) } }
     var limits = limits.limits
     limits.bytes = self.limits.maxBytes ?? min(limits.bytes, 1 << 30)

@@ -44,11 +44,24 @@ struct ConvertCommand: ParsableCommand {
         "--layout \(layout): expected martlet, or for FILE.safetensors pytorch")
     }
     _ = try parseDimensions(dim)
+    if isONNX {
+      if batch != nil {
+        throw ValidationError("--batch is for model directories; an .onnx file takes --dim NAME=N")
+      }
+      if layout != "martlet" {
+        throw ValidationError(
+          "--layout is for model directories: an .onnx file has names of its own")
+      }
+    } else if !dim.isEmpty {
+      throw ValidationError("--dim is for .onnx files; a model directory takes --batch N")
+    }
   }
+
+  private var isONNX: Bool { model.hasSuffix(".onnx") && !FileSystem.isDirectory(model) }
 
   func run() throws {
     let writesWeights = output.hasSuffix(".safetensors")
-    if model.hasSuffix(".onnx"), !FileSystem.isDirectory(model) {
+    if isONNX {
       let source = try ONNXModel(contentsOf: model, limits: limits.limits)
       if writesWeights {
         return try save(try source.initializers(), source.name)

@@ -6,6 +6,7 @@ import MartletWorkloads
 
 struct Counts {
   let line: String
+  let json: String
 
   init(_ workload: Workload, _ options: CompileOptions) throws {
     let report = try workload.prepare().build(options).program.report
@@ -16,6 +17,10 @@ struct Counts {
       ("nodes", report.nodes), ("kernels", report.kernels), ("arena", report.arenaBytes),
       ("arena_per_mille", excess), ("scratch", report.scratchBytes), ("c", report.sourceBytes),
     ]
+    json =
+      JSONValue.object(
+        [.init("workload", .string(workload.name))] + pairs.map { .init($0.0, .integer($0.1)) }
+      ).line
     line = workload.name.padded(12) + pairs.map { "\($0)=\($1)" }.joined(separator: " ")
   }
 }

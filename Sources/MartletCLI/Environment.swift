@@ -1,6 +1,8 @@
 // The environment variables that the tool knows; an unknown name or value is an error.
 
+import ArgumentParser
 import Martlet
+import MartletONNX
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -28,5 +30,16 @@ enum Environment {
       entry += 1
     }
     _ = try CompileOptions()
+  }
+
+  /// Throws for arguments that are not UTF-8: repaired, they would name other files.
+  static func checkArguments() throws {
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      guard let text = CommandLine.unsafeArgv[index],
+        String(validatingCString: text) == nil
+      else { continue }
+      throw ValidationError(
+        "argument \(index) is not UTF-8: \(printable(String(cString: text))); names have to be")
+    }
   }
 }

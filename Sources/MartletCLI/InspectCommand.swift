@@ -48,6 +48,13 @@ struct InspectCommand: ParsableCommand {
     if let batch, !(1...65_536).contains(batch) {
       throw ValidationError("--batch \(batch): expected 1 to 65536")
     }
+    _ = try parseDimensions(dim)
+    if !dim.isEmpty, !model.hasSuffix(".onnx") {
+      throw ValidationError("--dim is for .onnx files; other models take --batch N")
+    }
+    if batch != nil, model.hasSuffix(".onnx") || model.hasSuffix(".mir") {
+      throw ValidationError("--batch is for models of layers; an .onnx file takes --dim NAME=N")
+    }
   }
 
   func run() throws {

@@ -21,11 +21,14 @@ struct Tool: ParsableCommand {
     ])
 
   static func main() {
+    Output.reserveStandardStreams()
     Output.ignoreBrokenPipes()
     do {
+      try Environment.checkArguments()
       var command = try parseAsRoot()
       try Environment.check()
       try command.run()
+      Output.finish()
     } catch let error as CompileError {
       Output.fail("\(error)")
     } catch let error as RunError {

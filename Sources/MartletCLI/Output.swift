@@ -1,6 +1,7 @@
 // Text on the terminal: numbers, the progress line, errors.
 
 import Martlet
+import Synchronization
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -10,6 +11,9 @@ import Martlet
 #endif
 
 enum Output {
+  /// The error of the first write to standard output that failed; 0 if none did.
+  private static let failure = Atomic<Int32>(0)
+
   /// Writes a line to standard output at once: progress must be seen when it is made.
   static func line(_ text: String = "") { write(text + "\n", to: 1) }
 
@@ -20,7 +24,13 @@ enum Output {
       while !rest.isEmpty {
         let written = unistdWrite(descriptor, rest.baseAddress, rest.count)
         if written < 0, errno == EINTR { continue }
-        guard written > 0 else { return }
+        guard written > 0 else {
+          // A run goes on without its report: what it computes is worth more. The end tells.
+          if descriptor == 1 {
+            _ = failure.compareExchange(expected: 0, desired: errno, ordering: .relaxed)
+          }
+          return
+        }
         rest = UnsafeRawBufferPointer(rebasing: rest[written...])
       }
     }
@@ -29,8 +39,25 @@ enum Output {
   /// Reports an error in at most six lines and leaves with code 1.
   static func fail(_ message: String) -> Never {
     let lines = message.split(separator: "\n", omittingEmptySubsequences: true).prefix(6)
-    write("error: " + lines.joined(separator: "\n") + "\n", to: 2)
+    let text = lines.enumerated().map { $0 == 0 || $1.hasPrefix(" ") ? "\($1)" : "  \($1)" }
+    write("error: " + text.joined(separator: "\n") + "\n", to: 2)
     exit(1)
+  }
+
+  /// Leaves with code 1 where standard output did not take all that was written: a full disk must
+  /// not look like success.
+  static func finish() {
+    let code = failure.load(ordering: .relaxed)
+    if code != 0 { fail("cannot write to standard output: \(String(cString: strerror(code)))") }
+  }
+
+  /// Takes the places of standard streams that are closed, so that no file of ours gets the number
+  /// of one and the text that belongs there. What is written to them fails.
+  static func reserveStandardStreams() {
+    for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+      // The lowest free number is the one that is missing.
+      _ = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY)
+    }
   }
 
   /// `martlet … | head` ends the tool when its reader goes, with the usual signal.

@@ -33,7 +33,7 @@ struct QuantizeCommand: ParsableCommand {
   var batches = "1,32"
 
   private func sizes() throws -> [Int] {
-    try batches.split(separator: ",").map {
+    try batches.split(separator: ",", omittingEmptySubsequences: false).map {
       guard let size = Int($0), (1...4096).contains(size) else {
         throw ValidationError("--batches \(batches): expected numbers from 1 to 4096")
       }

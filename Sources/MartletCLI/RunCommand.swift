@@ -27,13 +27,22 @@ struct LimitOptions: ParsableArguments {
 }
 
 /// `NAME=N` pairs of `--dim`.
-func parseDimensions(_ texts: [String]) throws -> [String: Int] {
+func parseDimensions(
+  _ texts: [String], _ range: ClosedRange<Int> = 0...Int.max
+) throws -> [String: Int] {
   var dimensions: [String: Int] = [:]
   for text in texts {
-    guard let split = text.lastIndex(of: "="), let extent = Int(text[text.index(after: split)...]),
-      extent >= 0
-    else { throw ValidationError("--dim \(text): expected NAME=N") }
-    dimensions[String(text[..<split])] = extent
+    guard let split = text.lastIndex(of: "="), split > text.startIndex,
+      let extent = Int(text[text.index(after: split)...]), range.contains(extent)
+    else {
+      let limits =
+        range.upperBound == .max ? "" : ", N from \(range.lowerBound) to \(range.upperBound)"
+      throw ValidationError("--dim \(text): expected NAME=N\(limits)")
+    }
+    let name = String(text[..<split])
+    guard dimensions.updateValue(extent, forKey: name) == nil else {
+      throw ValidationError("--dim \(name) is given twice")
+    }
   }
   return dimensions
 }
@@ -73,8 +82,23 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--threads \(threads): expected 1 to 1024")
     }
     _ = try parseDimensions(dim)
-    for text in input where !text.contains("=") {
-      throw ValidationError("--input \(text): expected NAME=FILE.npy")
+    _ = try files()
+    if outputDir == "" { throw ValidationError("--output-dir is empty: expected a directory") }
+  }
+
+  /// The files of inputs, in the order given.
+  private func files() throws -> [(name: String, path: String)] {
+    var names: Set<String> = []
+    return try input.map { text in
+      // Names of tensors may hold `=`, so may paths: the first one with something on both sides.
+      guard let split = text.dropFirst().firstIndex(of: "="),
+        text.index(after: split) < text.endIndex
+      else { throw ValidationError("--input \(text): expected NAME=FILE.npy") }
+      let name = String(text[..<split])
+      guard names.insert(name).inserted else {
+        throw ValidationError("--input \(name) is given twice")
+      }
+      return (name, String(text[text.index(after: split)...]))
     }
   }
 
@@ -82,13 +106,13 @@ struct RunCommand: ParsableCommand {
     var options = try CompileOptions()
     if let threads { options.threads = threads }
     options.seed = seed
+    // Before the work, not after it.
+    if let outputDir { try FileSystem.makeDirectory(outputDir) }
     let start = nowMilliseconds()
     let model = try ONNXModel(contentsOf: model, limits: limits.limits)
     let loaded = nowMilliseconds()
     var given: [String: NDArray] = [:]
-    for text in input {
-      guard let split = text.firstIndex(of: "=") else { continue }
-      let (name, path) = (String(text[..<split]), String(text[text.index(after: split)...]))
+    for (name, path) in try files() {
       given[name] =
         path.lowercased().hasSuffix(".wav")
         ? try sound(path, for: name, of: model) : try Npy.load(path)

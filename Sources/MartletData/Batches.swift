@@ -44,6 +44,8 @@ extension Dataset.Split {
   }
 
   /// One epoch of mini-batches; see ``Batches``.
+  ///
+  /// - Throws: ``DataError`` for a batch size below 1.
   public func batches(
     of batchSize: Int, seed: UInt64 = 0, epoch: Int = 0, shuffled: Bool = true,
     scaling: PixelScaling = .unit, augmentation: Augmentation? = nil, dropsLast: Bool = false
@@ -190,6 +192,8 @@ public struct Batches: Sendable {
   }
 
   /// A batch as Swift arrays: its images' pixels and its labels.
+  ///
+  /// - Throws: ``DataError`` for a number of no batch.
   public func arrays(_ batch: Int) throws(DataError) -> (images: [Float], labels: [Int32]) {
     let rows = size(of: batch)
     var images = [Float](repeating: 0, count: rows * split.imageSize)

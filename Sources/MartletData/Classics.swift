@@ -51,12 +51,16 @@ extension TabularSet {
   }
 
   /// Fisher's irises: 150 flowers of 3 species, 4 measurements in cm.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func iris() throws(DataError) -> TabularSet {
     try TabularSet(
       EmbeddedFile.table("iris.csv"), name: "iris", targets: ["species"], task: .classification())
   }
 
   /// 178 wines of 3 cultivars, 13 chemical measurements.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func wine() throws(DataError) -> TabularSet {
     try TabularSet(
       EmbeddedFile.table("wine.csv"), name: "wine", targets: ["cultivar"],
@@ -65,6 +69,8 @@ extension TabularSet {
 
   /// Wisconsin's diagnostic breast cancer set: 569 tumours, 30 measurements of cell nuclei; class 0
   /// is malignant, 1 benign.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func breastCancer() throws(DataError) -> TabularSet {
     try TabularSet(
       EmbeddedFile.table("breast_cancer.csv"), name: "breast-cancer", targets: ["diagnosis"],
@@ -73,6 +79,8 @@ extension TabularSet {
 
   /// 442 diabetes patients: 10 measurements, raw, and a measure of the disease's progression a
   /// year later.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func diabetes() throws(DataError) -> TabularSet {
     try TabularSet(
       EmbeddedFile.table("diabetes.csv"), name: "diabetes", targets: ["progression"],
@@ -85,6 +93,8 @@ extension Dataset {
   /// dark: the test part of UCI's optdigits, as scikit-learn has it, divided class by class.
   ///
   /// They are embedded in the program (NOTICE names their source and licence): nothing is read.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func digits() throws(DataError) -> Dataset {
     func array(_ name: String, rank: Int) throws(DataError) -> IDXArray {
       let name = "digits-\(name).gz"

@@ -123,6 +123,8 @@ public struct Dataset: Sendable {
   /// 4,000 digits of MNIST to train on and 1,000 to test on, 28 × 28 pixels, light on dark.
   ///
   /// They are embedded in the program (NOTICE names their source and licence): nothing is read.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func mnist5k() throws(DataError) -> Dataset {
     func array(_ file: martlet_digits_file, rank: Int) throws(DataError) -> IDXArray {
       try IDXArray(

@@ -160,6 +160,8 @@ public struct WaveFile: Sendable {
   }
 
   /// Writes the file: beside its name first, then under it.
+  ///
+  /// - Throws: ``DataError`` where the file cannot be written.
   public func write(to path: String, as encoding: Encoding = .int16) throws(DataError) {
     try FileSystem.write(encoded(as: encoding), to: path)
   }

@@ -294,12 +294,18 @@ private struct Dump {
 
   init(_ options: CompileOptions) throws(CompileError) {
     directory = options.dumpDirectory
-    if let directory, mkdir(directory, 0o777) != 0, errno != EEXIST {
-      throw CompileError(
-        .option,
-        "MARTLET_DUMP: cannot make the directory '\(directory)': \(String(cString: strerror(errno)))"
-      )
+    guard let directory else { return }
+    if mkdir(directory, 0o777) != 0, errno != EEXIST {
+      throw Dump.refused("make", directory, errno)
     }
+    guard FileSystem.isDirectory(directory) else { throw Dump.refused("make", directory, ENOTDIR) }
+    guard access(directory, W_OK) == 0 else { throw Dump.refused("write to", directory, errno) }
+  }
+
+  private static func refused(_ what: String, _ path: String, _ code: Int32) -> CompileError {
+    CompileError(
+      .option,
+      "MARTLET_DUMP: cannot \(what) the directory '\(path)': \(String(cString: strerror(code)))")
   }
 
   /// The text is made only where it is written: printing a graph takes longer than tracing it.

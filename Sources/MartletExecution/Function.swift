@@ -96,6 +96,8 @@ public final class Function {
 
   /// The same closure for another extent of the inputs' first axis, on the same state; compiled on
   /// first use, then kept.
+  ///
+  /// - Throws: ``CompileError`` where the closure does not fit that extent.
   public func resized(batch: Int) throws -> Function {
     if batch == specs.first?.type.shape.dimensions.first { return self }
     if let known = others[batch] { return known }
@@ -108,14 +110,20 @@ public final class Function {
   }
 
   /// All results of one run, in order: the closure's own, then taps.
+  ///
+  /// - Throws: ``RunError`` where inputs differ from the specs in number, dtype or shape.
   public func run(_ inputs: [NDArray]) throws(RunError) -> [NDArray] { try session.run(inputs) }
 
   /// All results of one run that does not block Swift's cooperative threads; see ``Session``.
+  ///
+  /// - Throws: ``RunError`` where inputs differ from the specs in number, dtype or shape.
   public func run(
     _ inputs: [NDArray], isolation: isolated (any Actor)? = #isolation
   ) async throws(RunError) -> [NDArray] { try await session.run(inputs, isolation: isolation) }
 
   /// The first result of one run.
+  ///
+  /// - Throws: ``RunError`` where inputs differ from the specs in number, dtype or shape.
   public func callAsFunction(_ inputs: NDArray...) throws(RunError) -> NDArray {
     let results = try session.run(inputs)
     guard let first = results.first else {

@@ -20,8 +20,10 @@ package func export(
       "'\(options.name)' cannot begin the names of C functions",
       hint: "--prefix takes lower case letters, digits and _, a letter first")
   }
-  guard !ownNames.contains(name) else {
-    throw ExportError("'\(name)' is the name of a file that exported programs include")
+  guard !CNames.isTaken(name) else {
+    throw ExportError(
+      "'\(name)' begins names that exported programs use or include",
+      hint: "--prefix gives another")
   }
   var programs: [ExportedProgram] = []
   let alone = run == nil || train == nil
@@ -61,9 +63,3 @@ package func export(
   }
   return files + BuildFiles(options: options).files
 }
-
-/// Prefixes whose files would stand before headers of the compiler's or of the runtime.
-private let ownNames: Set<String> = [
-  "martlet_runtime", "martlet_file", "string", "stddef", "stdint", "math", "pthread", "sched",
-  "stdatomic", "immintrin", "arm_neon", "stdio", "stdlib", "assert", "errno", "limits",
-]

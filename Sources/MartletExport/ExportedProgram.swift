@@ -148,6 +148,25 @@ package struct CNames {
     return result
   }
 
+  /// What the names of a model's functions and files begin with: `model_2` for `2`, `model_string` for
+  /// `string`, whose header would stand before the compiler's.
+  package static func prefix(_ label: String) -> String {
+    let name = identifier(label)
+    guard !name.isEmpty else { return "model" }
+    return name.first?.isNumber == true || isTaken(name) ? "model_\(name)" : name
+  }
+
+  /// Whether files or functions of that prefix would stand before headers of the compiler's, or among
+  /// those of the runtime.
+  static func isTaken(_ prefix: String) -> Bool {
+    let taken: Set<String> = [
+      "mt", "martlet_file", "string", "stddef", "stdint", "math", "pthread", "sched", "stdatomic",
+      "immintrin", "arm_neon", "stdio", "stdlib", "assert", "errno", "limits",
+    ]
+    return taken.contains(prefix) || prefix == "martlet_runtime"
+      || prefix.hasPrefix("martlet_runtime_")
+  }
+
   private static let keywords: Set<String> = [
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
     "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict",

@@ -85,7 +85,8 @@ package struct IndexMap: Hashable, Sendable {
     var low = start
     var high = start
     for (dim, step) in zip(view.dims, view.strides) {
-      if dim == 1 || step == 0 {
+      // Nothing to walk. An extent of 0 has to stay: without it the map would have elements.
+      if dim <= 1 || step == 0 {
         outDims.append(dim)
         outStrides.append(0)
         continue

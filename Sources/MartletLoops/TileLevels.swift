@@ -71,16 +71,6 @@ extension TileProgram {
     return counts
   }
 
-  /// The dtype of the elements that an instruction computes on (a comparison's result is `bool`).
-  package func operandDType(_ index: Int) -> DType {
-    switch instructions[index].operation {
-    case .compare(_, let a, _), .reduceRow(_, let a), .argRow(_, let a), .convert(let a),
-      .store(_, let a), .reduceColumn(_, _, let a):
-      instructions[a].dtype
-    default: instructions[index].dtype
-    }
-  }
-
   /// The same program with the operands of commutative functions in one order: the operand of more
   /// elements first, a literal last. Both printers start from it, so that they agree on the order
   /// even where bits show it (the sign of zero of a maximum, the payload of a NaN).

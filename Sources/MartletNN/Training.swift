@@ -80,6 +80,8 @@ public struct StepResult: Sendable {
   /// What each layer gave, by its path; where ``StepStatistics/activations`` were asked for.
   public var activations: [String: ActivationStatistics] = [:]
   /// The loss as a number.
+  ///
+  /// - Throws: ``RunError`` unless the loss has one element.
   public func item() throws(RunError) -> Double { try loss.item() }
 }
 
@@ -115,6 +117,8 @@ public final class TrainingStep {
 
   /// The moving averages of the weights by the parameters' paths, where the optimizer keeps them
   /// (``Optimizer/averagingWeights(decay:)``); before the first step, the weights.
+  ///
+  /// - Throws: ``RunError`` where the state cannot be read.
   public func averages() throws(RunError) -> [String: NDArray] {
     var arrays: [String: NDArray] = [:]
     for (parameter, average) in averaged {
@@ -125,6 +129,8 @@ public final class TrainingStep {
 
   /// Exchanges the weights and their averages: once to evaluate or save the averages, and once more
   /// to go on training. Does nothing where the optimizer keeps none.
+  ///
+  /// - Throws: ``RunError`` where the state cannot be read or written.
   public func swapAverages() throws(RunError) {
     let parameters = averaged.map(\.parameter.variable)
     let averages = averaged.map(\.average)
@@ -144,12 +150,16 @@ public final class TrainingStep {
   /// One step on a batch. `learningRate` is an input: changing it recompiles nothing.
   ///
   /// A batch of another size runs a program of its own on the same state (see `resized(batch:)`).
+  ///
+  /// - Throws: ``RunError`` where inputs differ from the specs in number, dtype or shape.
   public func callAsFunction(_ inputs: NDArray..., learningRate: Double? = nil) throws -> StepResult
   {
     try run(inputs, learningRate: learningRate)
   }
 
   /// One step on a list of inputs.
+  ///
+  /// - Throws: ``RunError`` where inputs differ from the specs in number, dtype or shape.
   public func run(_ inputs: [NDArray], learningRate: Double? = nil) throws -> StepResult {
     var loss: NDArray?
     var others: [NDArray] = []
@@ -230,6 +240,8 @@ public final class TrainingStep {
   private var others: [Int: TrainingStep] = [:]
 
   /// The step for another batch size, on the same state; compiled on first use, then kept.
+  ///
+  /// - Throws: ``CompileError`` where the closure does not fit that extent.
   public func resized(batch: Int) throws -> TrainingStep {
     guard batch > 0 else {
       throw RunError(

@@ -120,6 +120,8 @@ public final class ONNXProgram {
   }
 
   /// Runs the program once. Inputs and results by name.
+  ///
+  /// - Throws: ``ONNXError`` where inputs do not fit the program, ``RunError`` where the run fails.
   public func run(_ inputs: [String: NDArray]) throws -> [String: NDArray] {
     var results: [String: NDArray] = [:]
     for (name, value) in try run(values: inputs.mapValues { .constant(HostTensor($0)) }) {

@@ -97,6 +97,8 @@ extension Trainer {
   /// - Parameters:
   ///   - examples: Of the training set's fields; read as of epoch 0.
   ///   - metrics: The trainer's own if nil.
+  ///
+  /// - Throws: ``DataError`` of the examples, ``RunError`` where they do not fit the step.
   public func evaluate(_ examples: any Examples, metrics: [Metric]? = nil) throws -> Evaluation {
     var running = RunningMeasures(layout.terms, metrics: metrics ?? self.metrics)
     try evaluator.forEachBatch(of: examples) { _, loss, layout, batch, results in
@@ -108,6 +110,8 @@ extension Trainer {
   }
 
   /// Which class was taken for which on a set.
+  ///
+  /// - Throws: What evaluating throws; ``DataError`` where the outputs are no classes.
   public func confusionMatrix(
     on examples: any Examples, of term: String? = nil, names: [String] = []
   ) throws -> ConfusionMatrix {

@@ -54,6 +54,8 @@ public struct Objective {
   }
 
   /// The weighted sum of several losses; there must be at least one.
+  ///
+  /// - Throws: ``RunError`` without terms, and for two of one name.
   public init(_ terms: [Term]) throws(RunError) {
     guard let first = terms.first else {
       throw RunError(.input, "an objective without a loss", at: "training")

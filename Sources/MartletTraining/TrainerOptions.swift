@@ -30,6 +30,8 @@ public struct TrainerOptions: Sendable {
   public var isInterrupted: @Sendable () -> Bool = { false }
 
   /// Options from the environment; see `CompileOptions`.
+  ///
+  /// - Throws: ``CompileError`` for unknown values of `MARTLET_` variables.
   public init() throws(CompileError) { compile = try CompileOptions() }
   /// Options around those of the compiler.
   public init(compile: CompileOptions) { self.compile = compile }

@@ -328,6 +328,45 @@ run 0 "operations" "$tool" bench --micro gather --seconds 0 --json && last "oper
 run 0 "bench unfused" "$tool" bench chain64k --json --seconds 0 --unfused --backend interpreter
 prints "bench unfused" '"fused":false.*'
 
+# Standard output that takes nothing, or is not there; devices and links as outputs; names.
+run 1 "a full disk" bash -c "'$tool' summary lenet5 >/dev/full" && says "a full disk" "cannot write to standard output"
+run 1 "standard output closed" bash -c "'$tool' summary lenet5 >&-"
+run 1 "a run into a full disk" bash -c "'$tool' train mlp --epochs 1 --output '$work/full' >/dev/full"
+[[ -e $work/full/model.json ]] && pass || fail "a run into a full disk: the model is gone"
+run 0 "a graph into a pipe" bash -c "'$tool' inspect mlp --stage plan --dot /dev/stdout | grep -c '^digraph'"
+run 1 "a graph into a full disk" "$tool" inspect mlp --dot /dev/full && [[ -c /dev/full ]] && pass \
+  || fail "a device was replaced"
+ln -s "$work/linked.dot" "$work/link.dot" && touch "$work/linked.dot"
+run 0 "a graph through a link" "$tool" inspect mlp --dot "$work/link.dot"
+[[ -L $work/link.dot && -s $work/linked.dot ]] && pass || fail "the link was replaced"
+run 1 "a graph onto a directory" "$tool" inspect mlp --dot "$work" && says "a graph onto a directory" "a directory"
+run 1 "a dump onto a file" env MARTLET_DUMP=/dev/null "$tool" inspect mlp && says "a dump onto a file" "Not a directory"
+run 64 "a name that is no UTF-8" "$tool" summary $'\xff\xfe' && says "a name that is no UTF-8" "not UTF-8"
+
+# Dimensions and inputs that the model does not have, or that contradict each other.
+run 0 "outputs in a new folder" "$tool" run "$work/lenet5.onnx" --dim batch=2 --output-dir "$work/outputs"
+[[ -s $work/outputs/logits.npy ]] && pass || fail "no output in the new folder"
+run 64 "a folder without a name" "$tool" run "$work/lenet5.onnx" --dim batch=2 --output-dir ""
+run 1 "no such dimension" "$tool" run "$work/lenet5.onnx" --dim batch=2 --dim height=3 \
+  && says "no such dimension" "dimensions: batch"
+run 64 "a dimension twice" "$tool" run "$work/lenet5.onnx" --dim batch=2 --dim batch=3
+run 64 "an input twice" "$tool" run "$work/lenet5.onnx" --input images=a.npy --input images=b.npy
+run 1 "a dimension that is too large" "$tool" run "$work/lenet5.onnx" --dim batch=9223372036854775807 \
+  && says "a dimension that is too large" "too large"
+run 64 "a dimension of layers" "$tool" convert lenet5 -o "$work/x.onnx" --dim batch=3
+run 64 "a batch of a file" "$tool" convert "$work/lenet5.onnx" -o "$work/x.onnx" --batch 3
+run 64 "a layout of a file" "$tool" convert "$work/lenet5.onnx" -o "$work/x.safetensors" --layout pytorch
+run 64 "a dimension of a name" "$tool" inspect lenet5 --dim batch=3
+run 64 "no batch sizes" "$tool" quantize "$work/lenet5" --batches ""
+run 1 "no tests" "$tool" conform "$work/empty" && says "no tests" "model.onnx"
+cp "$work/lenet5.onnx" "$work/2.onnx"
+run 0 "a model that begins with a digit" "$tool" compile "$work/2.onnx" -o "$work/c2" --dim batch=1 \
+  && prints "a model that begins with a digit" '/model_2\.h '
+run 1 "a prefix of the runtime's" "$tool" compile mlp -o "$work/c3" --prefix martlet_runtime_avx2
+run 0 "counts as JSON" "$tool" bench --counts mlp_tiny --json && prints "counts as JSON" '^\{"workload":"mlp_tiny","nodes":[0-9]'
+run 0 "chains as JSON" "$tool" bench --micro --list --json
+grep -qvE '^\{.*\}$' "$work/out" && fail "chains as JSON: other lines" || pass
+
 # The README's first example is the one that the build compiles.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 awk '/^```swift$/ { on = 1; next } /^```$/ && on { exit } on' "$root/README.md" >"$work/example.swift"

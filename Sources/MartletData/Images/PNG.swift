@@ -66,6 +66,8 @@ extension PixelImage {
   }
 
   /// The picture as a PNG file in memory.
+  ///
+  /// - Throws: ``DataError`` where libpng fails, for want of memory say.
   public func pngData() throws(DataError) -> [UInt8] {
     let png = PNGControl()
     png.image.pointee.width = UInt32(width)
@@ -89,6 +91,8 @@ extension PixelImage {
   }
 
   /// Writes the picture as a PNG file, which appears all at once.
+  ///
+  /// - Throws: ``DataError`` where the file cannot be written.
   public func writePNG(to path: String) throws(DataError) {
     try FileSystem.write(try pngData(), to: path)
   }

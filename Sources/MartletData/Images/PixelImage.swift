@@ -88,6 +88,8 @@ public struct PixelImage: Hashable, Sendable {
   /// A light background (``hasLightBackground``) is inverted, since the digits of MNIST are white
   /// on black. A picture of another size is scaled to fit, its proportions kept, and centred on
   /// black.
+  ///
+  /// - Throws: ``DataError`` for extents below 1.
   public func modelInput(height: Int = 28, width: Int = 28) throws(DataError) -> PixelImage {
     let plain = gray()
     let upright = plain.hasLightBackground ? plain.inverted() : plain

@@ -42,6 +42,8 @@ public struct TextLines: Examples {
   }
 
   /// 88,799 surnames of the United States Census of 1990, the most frequent first, embedded.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func surnames() throws(DataError) -> TextLines {
     let text = String(decoding: try EmbeddedFile.inflated("surnames.txt.gz"), as: UTF8.self)
     return try TextLines(text.split(separator: "\n").map(String.init), name: "surnames")

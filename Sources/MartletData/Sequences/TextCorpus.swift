@@ -61,6 +61,8 @@ public struct TextCorpus: Sendable {
   }
 
   /// The Tragedy of Hamlet, embedded: 175,176 characters, 66 different ones.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func hamlet() throws(DataError) -> TextCorpus {
     try TextCorpus(
       String(decoding: EmbeddedFile.inflated("hamlet.txt.gz"), as: UTF8.self), name: "hamlet")

@@ -57,6 +57,8 @@ public struct TimeSeries: Sendable {
   }
 
   /// Airline passengers of the world in thousands, each month from 1949 to 1960, embedded.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func airline() throws(DataError) -> TimeSeries {
     try TimeSeries(
       EmbeddedFile.table("airline.csv"), values: "passengers", times: "month", period: 12)
@@ -64,6 +66,8 @@ public struct TimeSeries: Sendable {
 
   /// Mean numbers of sunspots, each month from 1749 to June 2009, embedded. The cycle takes about
   /// eleven years; 132 months are its period here.
+  ///
+  /// - Throws: ``DataError`` where the embedded bytes are damaged.
   public static func sunspots() throws(DataError) -> TimeSeries {
     try TimeSeries(
       EmbeddedFile.table("sunspots.csv"), values: "sunspots", times: "month", period: 132)
@@ -92,6 +96,8 @@ public struct TimeSeries: Sendable {
   }
 
   /// The series with its values scaled by the scaling's first column.
+  ///
+  /// - Throws: ``DataError`` where a scaled value is not finite.
   public func scaled(_ scaling: Scaling) throws(DataError) -> TimeSeries {
     try TimeSeries(
       values.map { scaling.value($0, column: 0) }, name: name, times: times, period: period)

@@ -110,17 +110,36 @@ package struct InputFolder: ~Copyable {
 }
 
 /// A file that appears under its name all at once, when ``commit()`` succeeds; until then, and
-/// whatever happens in between, the name shows what it showed before.
+/// whatever happens in between, the name shows what it showed before. A link stays, and what it
+/// names is replaced. A device or a pipe is written to as it is: `/dev/stdout` stays what it is.
 package struct OutputFile: ~Copyable {
   private let path: String
-  private let temporary: String
+  /// Nil where the name is a device or a pipe.
+  private let temporary: String?
   private let descriptor: Int32
   private var committed = false
 
   package init(_ path: String) throws(DataError) {
-    let name = FileSystem.split(path)
+    var status = stat()
+    let kind = stat(path, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
+    guard kind != S_IFDIR else {
+      throw DataError(
+        .notWritable, "cannot write the file", at: path, got: "a directory", expected: "a file")
+    }
+    guard kind == S_IFREG else {
+      let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+      guard descriptor >= 0 else {
+        throw .system(.notWritable, "cannot open the file", at: path, errno: errno)
+      }
+      self.path = path
+      self.temporary = nil
+      self.descriptor = descriptor
+      return
+    }
+    let target = FileSystem.resolved(path)
+    let name = FileSystem.split(target)
     FileSystem.removeLeftovers(of: name.last, in: name.folder)
-    let temporary = FileSystem.temporaryPath(beside: path)
+    let temporary = FileSystem.temporaryPath(beside: target)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw .system(
@@ -129,14 +148,14 @@ package struct OutputFile: ~Copyable {
     }
     // A lock tells the next writer that this file is no leftover; the system drops it if we die.
     _ = flock(descriptor, LOCK_EX | LOCK_NB)
-    self.path = path
+    self.path = target
     self.temporary = temporary
     self.descriptor = descriptor
   }
 
   deinit {
     close(descriptor)
-    if !committed { unlink(temporary) }
+    if let temporary, !committed { unlink(temporary) }
   }
 
   package func write(_ bytes: UnsafeRawBufferPointer) throws(DataError) {
@@ -168,6 +187,7 @@ package struct OutputFile: ~Copyable {
 
   /// Puts the content on the disk, then under its name.
   package mutating func commit() throws(DataError) {
+    guard let temporary else { return }
     guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
       throw .system(.notWritable, "cannot finish the file", at: path, errno: errno)
     }
@@ -207,6 +227,16 @@ package enum FileSystem {
     }
     let folder = bytes[..<slash]
     return (folder.isEmpty ? "/" : String(folder), String(bytes[bytes.utf8.index(after: slash)...]))
+  }
+
+  /// The file that a link names, and a link to nothing as it is.
+  package static func resolved(_ path: String) -> String {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK,
+      let text = realpath(path, nil)
+    else { return path }
+    defer { free(text) }
+    return String(cString: text)
   }
 
   package static func join(_ folder: String, _ name: String) -> String {

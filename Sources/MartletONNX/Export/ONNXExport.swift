@@ -123,5 +123,7 @@ public struct ONNXExport: Sendable {
   }
 
   /// Writes the file: beside its name first, then under it.
+  ///
+  /// - Throws: ``DataError`` where the file cannot be written.
   public func write(to path: String) throws { try FileSystem.write(bytes, to: path) }
 }

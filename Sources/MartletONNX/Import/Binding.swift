@@ -20,10 +20,8 @@ extension Importer {
     let graph = file.model.graph
     let versions = try Importer.versions(file.model.opsetImport)
     let scope = Scope(versions: versions)
+    try model.check(dimensions, known)
     var dimensions = dimensions
-    for (name, extent) in dimensions where extent < 0 {
-      throw ONNXError(.input, "the dimension '\(printable(name))' is \(extent)")
-    }
     let ports = graph.input.map { ONNXPort(name: $0.name, kind: ONNXPort.Kind($0.type)) }
     for name in known.keys where !ports.contains(where: { $0.name == name }) {
       throw ONNXError(
@@ -189,5 +187,53 @@ extension Importer {
     let tensor = trace.argument(type, name: spelled)
     if let value = tensor.value { arguments[value] = (name, known) }
     return .tensor(tensor, as: element.isNative ? nil : element)
+  }
+}
+
+extension ONNXModel {
+  /// Throws for dimensions that the model does not have, that are negative, or that a given value
+  /// contradicts.
+  package func check(_ dimensions: [String: Int], _ values: [String: ONNXValue]) throws {
+    guard !dimensions.isEmpty else { return }
+    let ports = file.model.graph.input.map { ONNXPort(name: $0.name, kind: ONNXPort.Kind($0.type)) }
+    let symbols = Set(ports.flatMap { $0.kind.symbols })
+    for (name, extent) in dimensions.sorted(by: { $0.key < $1.key }) {
+      guard symbols.contains(name) else {
+        throw ONNXError(
+          .input, "the model has no dimension '\(printable(name))'",
+          hint: symbols.isEmpty
+            ? "its inputs name none"
+            : "dimensions: " + symbols.sorted().map { printable($0) }.joined(separator: ", "))
+      }
+      guard extent >= 0 else {
+        throw ONNXError(.input, "the dimension '\(printable(name))' is \(extent)")
+      }
+    }
+    for port in ports {
+      guard case .tensor(_, let declared?) = port.kind, let value = values[port.name],
+        let shape = value.shape, shape.rank == declared.count
+      else { continue }
+      for (dimension, extent) in zip(declared, shape.dimensions) {
+        guard case .symbolic(let name) = dimension, let wanted = dimensions[name],
+          wanted != extent
+        else { continue }
+        throw ONNXError(
+          .input,
+          "the input '\(printable(port.name))' is \(value.description), but the dimension "
+            + "'\(printable(name))' was given as \(wanted)")
+      }
+    }
+  }
+}
+
+extension ONNXPort.Kind {
+  /// The names of dimensions.
+  fileprivate var symbols: [String] {
+    switch self {
+    case .tensor(_, let dimensions):
+      (dimensions ?? []).compactMap { if case .symbolic(let name) = $0 { name } else { nil } }
+    case .sequence(let kind), .optional(let kind): kind.symbols
+    case .other: []
+    }
   }
 }

@@ -10,6 +10,7 @@ extension ONNXModel {
     _ given: [String: NDArray], dimensions: [String: Int], seed: UInt64
   ) throws -> [String: ONNXValue] {
     var values = given.mapValues { ONNXValue.constant(HostTensor($0)) }
+    try check(dimensions, values)
     var dimensions = dimensions
     for port in inputs {
       guard case .tensor(_, let declared?) = port.kind, let array = given[port.name],
@@ -34,9 +35,13 @@ extension ONNXModel {
       }
       let extents = shape.compactMap { $0 }
       // The import says which dimension is not bound.
-      guard extents.count == shape.count, let count = Shape(extents).checkedCount,
-        count <= file.limits.bytes / 8
-      else { continue }
+      guard extents.count == shape.count else { continue }
+      guard let count = Shape(extents).checkedCount, count <= file.limits.bytes / 8 else {
+        throw ONNXError(
+          .limit,
+          "the input '\(port)' of \(extents.map(String.init).joined(separator: " × ")) is too large",
+          hint: "--max-bytes allows more")
+      }
       var state = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(number) &* 0xD1B5_4A32_D192_ED03
       func draw() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15

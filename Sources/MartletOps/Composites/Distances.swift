@@ -26,8 +26,16 @@ public func binaryCrossEntropy(
   file: StaticString = #fileID, line: UInt = #line
 ) -> Tensor {
   elementwiseLoss("binaryCrossEntropy", probability, label, reduction, file, line) {
-    -(label * maximum(log(probability), -100)
-      + (1 - label) * maximum(log1p(-probability), -100))
+    // The slope of a logarithm at 0 is infinite, and 0 · ∞ is no number: what is cut takes another way.
+    func cut(_ isZero: Tensor, _ logarithm: (Tensor) -> Tensor, _ x: Tensor, _ safe: Double)
+      -> Tensor
+    {
+      select(isZero, -100, maximum(logarithm(select(isZero, safe, x)), -100))
+    }
+    let p = probability
+    return
+      -(label * cut(p .== 0, { log($0) }, p, 1)
+      + (1 - label) * cut(p .== 1, { log1p(-$0) }, p, 0))
   }
 }
 

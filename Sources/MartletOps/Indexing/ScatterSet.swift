@@ -6,75 +6,19 @@ import MartletLoops
 ///
 /// Gradient: to the base the cotangent, zeros where it was replaced; to the updates the cotangent at
 /// their indices, zeros to those that did not stay; none flows to the indices.
-package struct ScatterSet: Op {
+package struct ScatterSet: ScatterOp {
   package var axis: Int
   package init(axis: Int) { self.axis = axis }
   package static let name = "scatterSet"
-  package var attributes: [Attribute] { [Attribute("axis", .integer(axis))] }
-  package init(_ attributes: AttributeReader) throws(TypeError) {
-    try attributes.allow(["axis"])
-    axis = try attributes.integer("axis")
-  }
-  package static let samples: [OpSample] = {
-    let cases: [(Int, Shape, Shape, Shape)] = [
-      (0, [5], [7], [7]), (0, [3, 4], [6], [6, 4]), (1, [3, 4], [2, 3], [3, 2, 3]),
-      (1, [2, 5, 3], [], [2, 3]), (2, [2, 3, 4], [9], [2, 3, 9]), (0, [4, 2], [0], [0, 2]),
-      (1, [0, 4], [3], [0, 3]), (0, [10, 3], [70], [70, 3]),
-    ]
-    return ([.float32, .float64, .int32, .uint8, .bool] as [DType]).flatMap { dtype in
-      ([.int32, .int64] as [DType]).flatMap { index in
-        cases.map {
-          OpSample(
-            ScatterSet(axis: $0),
-            [TensorType(dtype, $1), TensorType(index, $2), TensorType(dtype, $3)],
-            [0...9, -2...8, 0...9], ulp: 0)
-        }
-      }
-    }
-  }()
+  package static let samples = ScatterSet.sliceSamples(
+    [.float32, .float64, .int32, .uint8, .bool], ulp: 0)
+  package static func combine(_ old: Double, _ update: Double) -> Double { update }
+  package static func combine(_ old: Int64, _ update: Int64) -> Int64 { update }
 
-  package func infer(
-    _ operands: [TensorType], _ regions: [Graph]
-  ) throws(TypeError) -> [TensorType] {
-    try expectOperands(operands, 3)
-    let (base, index, updates) = (operands[0], operands[1], operands[2])
-    let axes = try IndexedAxis(op: name, base, index, axis)
-    let expected = TensorType(
-      base.dtype, Shape(axes.leading + index.shape.dimensions + axes.trailing))
-    guard updates == expected else {
-      throw TypeError(op: name, "the updates must be \(expected), got \(updates)")
-    }
-    return [base]
-  }
-
-  package func evaluate(
-    _ inputs: [HostArray], _ regions: [Graph]
-  ) throws(TypeError) -> [HostArray] {
-    let base = inputs[0]
-    let axes = try IndexedAxis(op: name, base.type, inputs[1].type, axis)
-    let offsets = axes.offsets(inputs[1].integers)
-    if base.dtype.isFloatingPoint {
-      var values = base.doubles
-      for (offset, update) in zip(offsets, inputs[2].doubles) { values[offset] = update }
-      return [HostArray(base.type, values)]
-    }
-    var values = base.integers
-    for (offset, update) in zip(offsets, inputs[2].integers) { values[offset] = update }
-    return [HostArray(base.type, values)]
-  }
-
-  package var lowering: Lowering {
-    .call { operands, results in
-      guard let axes = try? IndexedAxis(op: name, operands[0], operands[1], axis) else { return [] }
-      let bytes = results[0].byteCount
-      return [
-        RuntimeCall(
-          "mt_copy_rows", [.table([1, bytes, bytes, bytes, 0]), .operand(0), .result(0)]),
-        RuntimeCall(
-          "mt_scatter_set_\(operands[1].dtype)_\(operands[0].dtype.byteCount)",
-          [.table(axes.table), .operand(2), .operand(1), .result(0)]),
-      ]
-    }
+  package func call(_ axes: IndexedAxis, _ base: DType, _ index: DType) -> RuntimeCall {
+    RuntimeCall(
+      "mt_scatter_set_\(index)_\(base.byteCount)",
+      [.table(axes.table), .operand(2), .operand(1), .result(0)])
   }
 
   package var gradient: Gradient {

@@ -111,6 +111,8 @@ struct Resize: Operator {
     _ sampling: Sampling
   ) -> Tensor {
     let extent = x.shape[axis]
+    // A scale may leave nothing of an axis.
+    if places.isEmpty { return x.sliced(0..<0, axis: axis) }
     if sampling.mode == "nearest" {
       let indices = places.map { sampling.nearestIndex($0, extent: extent) }
       // A whole factor repeats each element.

@@ -34,8 +34,9 @@ struct Slice: Operator {
         limit[axis] = max(start[axis], min(extent, place(ends[index])))
         stride[axis] = min(step, max(1, extent))
       } else {
-        // From `first` down to, not including, `last`: a slice of the reversed axis.
-        let first = max(-1, min(extent - 1, place(starts[index])))
+        // From `first` down to, not including, `last`: a slice of the reversed axis. Unlike NumPy's, a
+        // start in front of the axis is its first element, as the specification clamps it.
+        let first = extent == 0 ? -1 : max(0, min(extent - 1, place(starts[index])))
         let last = max(-1, min(extent - 1, place(ends[index])))
         reversed.append(axis)
         start[axis] = extent - 1 - first
