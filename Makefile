@@ -7,7 +7,7 @@ MODEL ?= lenet5.martlet
 
 .PHONY: all deps build lib install install-files test-package data demo demo-text compare-text test test-runtime test-swift \
   test-cli test-lib test-embedded test-counts counts compare compare-fashion bench bench-peers features slow ulp lint clean compare-events \
-  compare-recipes conform models embed optimizers fuzz test-fuzz
+  compare-recipes conform models exchange embed optimizers fuzz test-fuzz
 
 all: build
 
@@ -98,9 +98,13 @@ test-counts: build
 counts: build
 	scripts/counts $(TOOL) --record
 
-# The readers of foreign files on changed copies of the corpus, 15 seconds each, side by side.
-test-fuzz:
-	FUZZ_SECONDS=15 $(SWIFT) test $(BUILD_FLAGS) --filter changesForAWhile
+# The readers of foreign files under libFuzzer and AddressSanitizer, 15 seconds each, two side by side; without
+# libFuzzer (another toolchain) on changed copies of the corpus.
+test-fuzz: deps
+	@if ls $$(dirname $$(readlink -f $$(command -v $(SWIFT))))/../lib/clang/*/lib/*/libclang_rt.fuzzer* \
+	    >/dev/null 2>&1; then \
+	  SWIFT=$(SWIFT) scripts/fuzz/run 15; \
+	else FUZZ_SECONDS=15 $(SWIFT) test $(BUILD_FLAGS) --filter changesForAWhile; fi
 
 test-swift:
 	$(SWIFT) test $(BUILD_FLAGS)
@@ -116,6 +120,11 @@ models: build
 	@test -x .venv-onnx/bin/python || { python3 -m venv .venv-onnx && .venv-onnx/bin/pip install -q onnx==1.23.2 onnxruntime==1.31.1 numpy; }
 	.venv-onnx/bin/python scripts/compare-onnx-models.py $(TOOL) downloads/onnx-models --time \
 	  --write=docs/onnx.md
+
+# A LeNet-5 trained here, in ONNX Runtime and in PyTorch: same accuracy, and weights that come back bit for
+# bit. PYTHON=… names an interpreter that has both; without it one is made.
+exchange: build
+	scripts/exchange $(TOOL)
 
 # docs/optimizers.md: every optimizer with a rate tuned by martlet search, table and picture.
 optimizers: build

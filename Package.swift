@@ -244,8 +244,8 @@ let package = Package(
     .testTarget(
       name: "ONNXTests",
       dependencies: [
-        "MartletIR", "MartletOps", "MartletExecution", "MartletNN", "MartletONNX",
-        "MartletONNXFormat", "MartletFuzz",
+        "MartletIR", "MartletOps", "MartletPasses", "MartletExecution", "MartletNN", "MartletONNX",
+        "MartletONNXFormat", "MartletFuzz", "MartletTestSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Fixtures"]),
     .testTarget(

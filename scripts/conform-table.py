@@ -41,8 +41,7 @@ def reason(row):
   if row["test"] in NOTES:
     return NOTES[row["test"]]
   if row["operator"] == "ImageDecoder":
-    return ("MartletONNX links no library for images (MartletData reads PNG and JPEG); nothing here reads BMP, "
-            "TIFF, WebP, JPEG 2000 and PNM")
+    return "nothing here reads WebP and JPEG 2000"
   text = row["reason"].split("\n")
   if "not supported:" in text[0]:
     return "no such operator here: " + ", ".join(

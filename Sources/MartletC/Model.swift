@@ -78,6 +78,9 @@ package struct CompiledModel {
   package let session: Session?
   package let inputs: [Input]
   package let outputs: [Output]
+  /// Bools among the program's results, behind those of the outputs, that must be false after a run;
+  /// and what it means that one is true.
+  package var checks: [(result: Int, failure: Failure)] = []
   /// Of a training session; its last input is the learning rate.
   package var step: TrainingStep?
 

@@ -24,6 +24,8 @@ final class SessionObject: @unchecked Sendable {
   /// The number of inputs without an array.
   private var unbound: Int
   private let rate: Memory
+  /// What the program leaves to be checked, in the order of `compiled.checks`.
+  private let flags: [Memory]
   /// Memory for outputs that were not bound when it was asked for; kept for who has its address.
   private var ownOutputs: [Memory?]
   private var hasOutputs = false
@@ -78,8 +80,12 @@ final class SessionObject: @unchecked Sendable {
     inputTable.initialize(repeating: nil)
     outputTable = .allocate(capacity: outputs.count)
     outputTable.initialize(repeating: nil)
-    resultTable = .allocate(capacity: firstOutput.count)
+    resultTable = .allocate(capacity: firstOutput.count + compiled.checks.count)
     resultTable.initialize(repeating: nil)
+    flags = try compiled.checks.map { _ in try Memory(byteCount: 8) }
+    for (check, flag) in zip(compiled.checks, flags) where resultTable.indices ~= check.result {
+      resultTable[check.result] = flag.base
+    }
     unbound = inputs.count
     ownOutputs = Array(repeating: nil, count: outputs.count)
     rate = try Memory(byteCount: 8)
@@ -221,6 +227,9 @@ final class SessionObject: @unchecked Sendable {
     defer { mtc_restore_floating_point(state) }
     try compiled.session?.run(
       on: UnsafeBufferPointer(inputTable), into: UnsafeBufferPointer(resultTable))
+    for (check, flag) in zip(compiled.checks, flags) where flag.base.load(as: UInt8.self) != 0 {
+      throw check.failure
+    }
     for index in copied { copy(index) }
   }
 

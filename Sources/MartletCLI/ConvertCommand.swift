@@ -14,7 +14,9 @@ struct ConvertCommand: ParsableCommand {
     discussion: """
       MODEL is an .onnx file or a model directory. An .onnx output holds the model for inference in \
       operator set 21, for batches of any size (or one of --batch; of an .onnx file for the \
-      dimensions of --dim); a .safetensors output holds its weights alone.
+      dimensions of --dim); a .safetensors output holds its weights alone. With --weights the model's \
+      own are replaced first, by those that PyTorch saved, say; an output without an ending is a model \
+      directory with them.
       """)
 
   @Argument(help: "An .onnx file, a model directory, lenet5 or mlp.")
@@ -30,11 +32,30 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp(
       "Names and orders of axes of a .safetensors file: martlet, or pytorch.", valueName: "name"))
   var layout = "martlet"
+  @Option(
+    help: ArgumentHelp(
+      "Weights in place of those of a model directory.", valueName: "file.safetensors"))
+  var weights: String?
+  @Option(
+    help: ArgumentHelp(
+      "Names and orders of axes of --weights: martlet, or pytorch.", valueName: "name"))
+  var weightsLayout = "martlet"
   @OptionGroup var limits: LimitOptions
 
+  /// A model directory is written where weights came from elsewhere.
+  private var writesDirectory: Bool {
+    let ending = output.hasSuffix(".martlet") || !FileSystem.split(output).last.contains(".")
+    return weights != nil && ending
+  }
+
   func validate() throws {
-    guard output.hasSuffix(".onnx") || output.hasSuffix(".safetensors") else {
-      throw ValidationError("--output \(output): expected FILE.onnx or FILE.safetensors")
+    guard output.hasSuffix(".onnx") || output.hasSuffix(".safetensors") || writesDirectory else {
+      throw ValidationError(
+        "--output \(output): expected FILE.onnx or FILE.safetensors"
+          + (weights == nil ? "" : ", or a model directory NAME.martlet"))
+    }
+    guard ["martlet", "pytorch"].contains(weightsLayout) else {
+      throw ValidationError("--weights-layout \(weightsLayout): expected martlet or pytorch")
     }
     if let batch, !(1...65_536).contains(batch) {
       throw ValidationError("--batch \(batch): expected 1 to 65536")
@@ -47,6 +68,9 @@ struct ConvertCommand: ParsableCommand {
     if isONNX {
       if batch != nil {
         throw ValidationError("--batch is for model directories; an .onnx file takes --dim NAME=N")
+      }
+      if weights != nil {
+        throw ValidationError("--weights goes with a model directory: an .onnx file holds its own")
       }
       if layout != "martlet" {
         throw ValidationError(
@@ -69,9 +93,25 @@ struct ConvertCommand: ParsableCommand {
       return try ONNXExport(source, dimensions: parseDimensions(dim)).write(to: output)
     }
     let argument = try ModelArgument(model)
-    if case .recipe(let saved) = argument { return try convert(saved) }
+    if case .recipe(let saved) = argument {
+      try replaceWeights(of: saved.problem.model)
+      guard !writesDirectory else {
+        return try ModelDirectory.write(
+          saved.manifest, own(saved.problem.model), metadata: ["format": "martlet"], to: output)
+      }
+      return try convert(saved)
+    }
     guard case .layers(let layers, let architecture, let input, let saved) = argument
     else { throw ToolError("\(model): a graph has no names of layers; give a model directory") }
+    try replaceWeights(of: layers)
+    if writesDirectory {
+      guard let saved else {
+        throw ToolError(
+          "\(model): a model directory is made of another; give one, or an .onnx output")
+      }
+      return try ModelDirectory.write(
+        saved, own(layers), metadata: ["format": "martlet"], to: output)
+    }
     if writesWeights {
       return try save(weights(of: layers), architecture.name)
     }
@@ -123,8 +163,22 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func weights(of model: any Layer) throws -> [NamedArray] {
-    if layout == "pytorch" { return try model.pyTorchWeights() }
-    return try model.parameters.map { NamedArray($0.path, try $0.value()) }
+    layout == "pytorch" ? try model.pyTorchWeights() : try own(model)
+  }
+
+  private func own(_ model: any Layer) throws -> [NamedArray] {
+    try model.parameters.map { NamedArray($0.path, try $0.value()) }
+  }
+
+  /// Loads `--weights`; all of the model's have to be there, and no others.
+  private func replaceWeights(of model: any Layer) throws {
+    guard let weights else { return }
+    let arrays = try Safetensors.load(weights)
+    let report =
+      weightsLayout == "pytorch" ? try model.load(pyTorch: arrays) : try model.load(arrays)
+    guard report.isComplete else {
+      throw ToolError("\(weights) does not hold the weights of \(model)\n\(report)")
+    }
   }
 
   private func save(_ weights: [NamedArray], _ name: String) throws {

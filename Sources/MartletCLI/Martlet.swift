@@ -23,6 +23,7 @@ struct Tool: ParsableCommand {
   static func main() {
     Output.reserveStandardStreams()
     Output.ignoreBrokenPipes()
+    addImageDecoders()
     do {
       try Environment.checkArguments()
       var command = try parseAsRoot()

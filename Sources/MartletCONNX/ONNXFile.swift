@@ -83,7 +83,7 @@ struct ONNXFile: LoadedModel {
     let arguments = program.session?.inputs ?? []
     let names = try program.inputArrays()
     let results = program.session?.program.results ?? []
-    return CompiledModel(
+    var compiled = CompiledModel(
       program.session, inputs: zip(names, arguments).map { ($0, $1.type) },
       outputs: try program.outputArrays().map { name, source in
         switch source {
@@ -91,6 +91,8 @@ struct ONNXFile: LoadedModel {
         case .constant(let array): (name, array.type, .constant(array))
         }
       })
+    compiled.checks = program.checks.map { ($0.result, Failure(.outOfRange, "\($0.error)")) }
+    return compiled
   }
 
   private func bound(

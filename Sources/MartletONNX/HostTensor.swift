@@ -10,6 +10,8 @@ package struct HostTensor: Sendable {
     case numbers(HostArray)
     /// Dense memory of the carrier's dtype: weights as they came from the file.
     case memory(NDArray)
+    /// float32 that was not computed yet.
+    case deferred(DeferredFloats)
     case strings([String])
   }
   package let elementType: ElementType
@@ -29,6 +31,12 @@ package struct HostTensor: Sendable {
     storage = .memory(array)
   }
 
+  init(_ weights: DeferredFloats) {
+    elementType = .float
+    shape = weights.shape
+    storage = .deferred(weights)
+  }
+
   package init(_ strings: [String], _ shape: Shape) {
     elementType = .string
     self.shape = shape
@@ -42,6 +50,20 @@ package struct HostTensor: Sendable {
 
   package var count: Int { shape.count }
 
+  /// The memory that it takes, about; of what is not computed yet, as if it were.
+  var heldBytes: Int {
+    switch storage {
+    case .numbers(let x):
+      switch x.storage {
+      case .float, .integer: x.count * 8
+      case .bytes, .shared: x.type.byteCount
+      }
+    case .memory(let x): x.type.byteCount
+    case .deferred(let x): x.shape.count * 4
+    case .strings(let x): x.reduce(0) { $0 + 16 + $1.utf8.count }
+    }
+  }
+
   /// The strings; nil for numbers.
   package var strings: [String]? {
     if case .strings(let x) = storage { return x }
@@ -54,6 +76,7 @@ package struct HostTensor: Sendable {
     switch storage {
     case .numbers(let x): return x
     case .strings: return nil
+    case .deferred(let x): return x.array.flatMap { HostTensor($0).array }
     case .memory(let x):
       guard x.dtype == .float32 else { return x.hostArray }
       return HostArray(
@@ -69,6 +92,7 @@ package struct HostTensor: Sendable {
     switch storage {
     case .numbers(let x): try NDArray(x)
     case .memory(let x): x
+    case .deferred(let x): x.array
     case .strings: nil
     }
   }
@@ -78,6 +102,7 @@ package struct HostTensor: Sendable {
     switch storage {
     case .numbers(let x): x.type
     case .memory(let x): x.type
+    case .deferred(let x): TensorType(.float32, x.shape)
     case .strings: nil
     }
   }
@@ -88,6 +113,9 @@ package struct HostTensor: Sendable {
   /// The elements with axes permuted, in memory of their own.
   package func transposed(_ permutation: [Int]) throws -> HostTensor {
     guard permutation != Array(0..<shape.rank) else { return self }
+    if case .deferred(let x) = storage, let array = x.array {
+      return try HostTensor(array).transposed(permutation)
+    }
     let target = Shape(permutation.map { shape[$0] })
     let strides = permutation.map { shape.strides[$0] }
     guard case .memory(let array) = storage, array.dtype == .float32, count > 0 else {
@@ -109,6 +137,7 @@ package struct HostTensor: Sendable {
     let (inner, step) = (target[rank - 1], strides[rank - 1])
     let outer = line == rank - 1 ? 1 : target[line]
     let others = (0..<(rank - 1)).filter { $0 != line }
+    let wide = own[line]
     var index = [Int](repeating: 0, count: rank)
     let tile = 16
     for _ in 0..<(count / (inner * outer)) {
@@ -116,10 +145,10 @@ package struct HostTensor: Sendable {
       let to = others.reduce(0) { $0 + index[$1] * own[$1] }
       for top in stride(from: 0, to: outer, by: tile) {
         for left in stride(from: 0, to: inner, by: tile) {
+          let columns = left..<min(inner, left + tile)
           for o in top..<min(outer, top + tile) {
-            for i in left..<min(inner, left + tile) {
-              written[to + o * own[line] + i] = source[from + o + i * step]
-            }
+            let (row, column) = (written + (to + o * wide), source + (from + o))
+            for i in columns { row[i] = column[i &* step] }
           }
         }
       }
@@ -138,6 +167,7 @@ package struct HostTensor: Sendable {
     case .numbers(let x): HostTensor(x.reshaped(shape), as: elementType)
     case .memory(let x):
       (try? x.reshaped(shape)).map { HostTensor($0, as: elementType) } ?? self
+    case .deferred(let x): x.array.map { HostTensor($0).reshaped(shape) } ?? self
     case .strings(let x): HostTensor(x, shape)
     }
   }

@@ -68,11 +68,9 @@ public final class ONNXProgram {
       }
     }
     outputs = zip(model.outputs, imported.outputs).map { output($1, identifier($0.name)) }
-    if !results.isEmpty {
-      for (condition, node) in importer.overruns {
-        overruns.append((results.count, node))
-        results.append(("overrun\(overruns.count)", condition))
-      }
+    for (condition, node) in importer.overruns {
+      overruns.append((results.count, node))
+      results.append(("overrun\(overruns.count)", condition))
     }
     var count = 0
     func form(_ value: ONNXValue) -> Form {
@@ -140,10 +138,7 @@ public final class ONNXProgram {
   package func run(values: [String: ONNXValue]) throws -> [String: ONNXValue] {
     let arguments = try check(values)
     let arrays = try session?.run(arguments) ?? []
-    for (result, node) in overruns where arrays[result].doubles.first != 0 {
-      throw ONNXError(
-        .limit, "the loop runs more than \(limits.iterations) times", node: node)
-    }
+    for check in checks where arrays[check.result].doubles.first != 0 { throw check.error }
     func value(_ output: Output) -> ONNXValue {
       switch output {
       case .constant(let x): .constant(x)
@@ -214,6 +209,17 @@ public final class ONNXProgram {
 // MARK: - For who binds memory to the session itself
 
 extension ONNXProgram {
+  /// Results behind the outputs that must be false after a run, and the error where one is true: a
+  /// loop was cut off at its bound.
+  package var checks: [(result: Int, error: ONNXError)] {
+    overruns.map { result, node in
+      (
+        result,
+        ONNXError(.limit, "the loop runs more than \(limits.iterations) times", node: node)
+      )
+    }
+  }
+
   /// Where an output comes from.
   package enum OutputSource {
     /// The session's result of that number.

@@ -292,6 +292,14 @@ let sections: [Section] = [
         "The ONNX project's node tests", "martlet conform", "make conform",
         by: "ImportTests/missingOperatorsAreNamedAtOnce"),
       Feature(
+        "Images inside of models: BMP, PNM, TIFF, and formats that a program adds", "ONNXImages",
+        by: "ImageDecoderTests/formatsGiveTheirPixels", "ImageDecoderTests/damagedFilesAreRefused",
+        "ImageDecoderTests/programsAddFormats"),
+      Feature(
+        "Eight-bit weights that a file unpacks itself, in one pass", "ONNXModel",
+        by: "DeferredWeightTests/castsAndProducts", "DeferredWeightTests/rowsOfTables",
+        "DeferredWeightTests/dequantized"),
+      Feature(
         "An imported model as a layer that trains", "ONNXLayer",
         by: "ONNXLayerTests/importedModelsTrain", "ExportedProgramTests/writtenBatchesAreNoBound"),
       Feature(
@@ -363,17 +371,23 @@ let sections: [Section] = [
         "ExportTests/operationsRoundTrip", "ExportTests/whatCannotBeWrittenIsNamed",
         "ExportedProgramTests/programsKeepTheirValues"),
       Feature(
+        "Every operation as ONNX, gradients too, beside its oracle and ONNX Runtime", "ONNXExport",
+        by: "OperationExportTests/operationsKeepTheirValues",
+        "OperationExportTests/gradientsOfModelsKeepTheirValues"),
+      Feature(
         "ONNX files for any batch", "martlet convert", by: "ExportedProgramTests/theBatchStaysFree"),
       Feature(
         "Weights to PyTorch and back, bit for bit", "pyTorchWeights",
-        "martlet convert --layout pytorch",
-        by: "PyTorchWeightsTests/namesAndOrders", "PyTorchWeightsTests/pyTorchTakesThem"),
+        "martlet convert --layout pytorch", "martlet convert --weights", "make exchange",
+        by: "PyTorchWeightsTests/namesAndOrders", "PyTorchWeightsTests/pyTorchTakesThem",
+        "Tests/cli/run.sh: from PyTorch"),
       Feature("Sound files", "WaveFile", "martlet run", by: "WaveTests/readsWhatOthersWrite"),
       Feature(
         "Hostile models: sizes, names, nesting, external data", "ONNXLimits",
         by: "HostileTests/sizesThatLie", "HostileTests/valuesThatGrow",
         "HostileTests/externalDataOutsideOfTheFolder", "HostileTests/namesReachNoText",
-        "HostileTests/nestingAndRecursionEnd", "HostileTests/loopsThatDoNotEnd"),
+        "HostileTests/nestingAndRecursionEnd", "HostileTests/loopsThatDoNotEnd",
+        "HostileTests/constantsThatAddUp"),
       Feature(
         "Mutated models, weights, arrays and IR text; libFuzzer", "make fuzz",
         "make test-fuzz", by: "HostileTests/mutations", "HostileTests/changesForAWhile"),

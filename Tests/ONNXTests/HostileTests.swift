@@ -121,6 +121,79 @@ import Testing
     }
   }
 
+  /// Constants that are computed add up, and texts double.
+  @Test func constantsThatAddUp() throws {
+    let chain = (0..<100).map { node("Neg", ["w\($0)"], ["w\($0 + 1)"]) }
+    let error = #expect(throws: ONNXError.self) {
+      try read {
+        $0.graph.initializer = [tensor("w0", [1 << 17], bytes: 1 << 19)]
+        $0.graph.node = chain + [node("Relu", ["w100"], ["y"])]
+      }.compile()
+    }
+    #expect(error?.code == .limit && error?.node.contains("Neg") ?? false)
+    var text = OnnxTensorProto()
+    (text.name, text.dataType, text.dims, text.stringData) = ("w0", 8, [1], [Data([0x61, 0x62])])
+    let doubling = (0..<60).map { node("StringConcat", ["w\($0)", "w\($0)"], ["w\($0 + 1)"]) }
+    let other = #expect(throws: ONNXError.self) {
+      try read {
+        $0.graph.initializer = [text]
+        $0.graph.node = doubling + [node("Identity", ["w60"], ["y"])]
+      }.compile()
+    }
+    #expect(other?.code == .limit && other?.node.contains("StringConcat") ?? false)
+  }
+
+  /// A loop that negates its value as long as `goesOn` gives true, inside of another body.
+  private func loop(inside outer: String, goesOn: [OnnxNodeProto]) throws -> ONNXModel {
+    let plain = try loop(count: 1 << 62, goesOn: goesOn, body: [node("Neg", ["v"], ["w"])])
+    var inner = plain.file.model.graph.node[0]
+    (inner.name, inner.input, inner.output) = ("inner", ["m", "", "x"], ["z"])
+    func info(_ name: String, _ type: Int32) -> OnnxValueInfoProto {
+      var info = OnnxValueInfoProto()
+      info.name = name
+      info.type.tensorType.elemType = type
+      info.type.tensorType.shape = .init()
+      return info
+    }
+    func attribute(_ name: String, _ graph: OnnxGraphProto) -> OnnxAttributeProto {
+      var attribute = OnnxAttributeProto()
+      (attribute.name, attribute.type, attribute.g) = (name, .graph, graph)
+      return attribute
+    }
+    return try read {
+      $0.graph = plain.file.model.graph
+      $0.graph.initializer.append(integers("few", [6]))
+      var body = OnnxGraphProto()
+      body.name = "outer"
+      switch outer {
+      case "branch":
+        body.node = [inner]
+        body.output = [info("z", 1)]
+        var other = OnnxGraphProto()
+        other.name = "other"
+        other.node = [node("Neg", ["x"], ["o"])]
+        other.output = [info("o", 1)]
+        var choice = node("If", ["positive"], ["y"])
+        choice.attribute = [attribute("then_branch", body), attribute("else_branch", other)]
+        $0.graph.node = [
+          node("Sub", ["x", "x"], ["null"]), node("Greater", ["x", "null"], ["positive"]), choice,
+        ]
+      default:
+        // The second outer loop ends as its values say, after one step.
+        inner.input[2] = "u"
+        body.input = [info("k", 7), info("e", 9), info("u", 1)]
+        body.output = [info("f", 9), info("z", 1)]
+        let known = outer == "scan"
+        body.node = [
+          inner, known ? node("Identity", ["e"], ["f"]) : node("Less", ["z", "z"], ["f"]),
+        ]
+        var whole = node("Loop", [known ? "few" : "m", "", "x"], ["y"])
+        whole.attribute = [attribute("body", body)]
+        $0.graph.node = [whole]
+      }
+    }
+  }
+
   /// Loops end: at once where their length is known, after so many iterations where it is not.
   @Test func loopsThatDoNotEnd() throws {
     let add = node("Add", ["v", "v"], ["w"])
@@ -137,6 +210,15 @@ import Testing
     let x = try NDArray(HostArray(TensorType(.float32, []), [1.0]))
     let error = #expect(throws: ONNXError.self) { try unknown.run(["x": x]) }
     #expect(error?.code == .limit)
+    // The same inside of a loop of a known length, of one of an unknown length, and of a branch: what
+    // is cut off there is no less wrong.
+    for outer in ["scan", "while", "branch"] {
+      let nested = try loop(inside: outer, goesOn: zero)
+      let error = #expect(throws: ONNXError.self, "\(outer)") { try nested.run(["x": x]) }
+      #expect(error?.code == .limit && error?.node.contains("inner") ?? false, "\(outer)")
+      let ending = try loop(inside: outer, goesOn: [node("Less", ["v", "v"], ["d"])])
+      #expect(try ending.run(["x": x])["y"]?.floats.count == 1, "\(outer)")
+    }
     // And one that ends by itself.
     let greater = [node("Less", ["w", "limit"], ["d"])]
     var limit = floats("limit", [], [1000])

@@ -148,6 +148,13 @@ run 0 "a recipe to ONNX" "$tool" convert "$work/iris" -o "$work/iris.onnx"
 run 0 "a table further" "$tool" train --model "$work/iris.onnx" --data iris --epochs 5 --output "$work/iris2.onnx" \
   && last "a table further" '^test accuracy: '
 run 0 "to PyTorch" "$tool" convert "$work/lenet5" -o "$work/lenet5.safetensors" --layout pytorch
+run 0 "from PyTorch" "$tool" convert "$work/lenet5" --weights "$work/lenet5.safetensors" \
+  --weights-layout pytorch -o "$work/back.martlet"
+cmp -s "$work/lenet5/weights.safetensors" "$work/back.martlet/weights.safetensors" && pass \
+  || fail "weights change on their way to PyTorch and back"
+run 1 "weights of another layout" "$tool" convert "$work/lenet5" --weights "$work/lenet5.safetensors" \
+  -o "$work/wrong.martlet" && says "weights of another layout" "mismatched: convolution1.weight"
+run 64 "no ending" "$tool" convert "$work/lenet5" -o "$work/nothing"
 
 # Character models: a text of one's own, draws that come again, what is refused.
 seq -s ' ' 1 1200 >"$work/count.txt"

@@ -85,6 +85,37 @@ enum Expansion {
         let plain = PlainAttention(op.geometry, x)
         return [plain.output().output, plain.statistic]
       }
+    case let op as MartletOps.AttentionGradient:
+      traced(node, graph) { x in
+        let count = op.geometry.operandCount
+        return PlainAttention(op.geometry, Array(x.prefix(count))).gradients(
+          x[count], x[count + 1], x[count + 2])
+      }
+    case let op as MartletOps.Conv2D where op.geometry.padding.contains { $0 < 0 }:
+      traced(node, graph) { [convolution($0[0], $0[1], op.geometry)] }
+    case let op as MartletOps.Conv2DInputGradient where op.geometry.padding.contains { $0 < 0 }:
+      traced(node, graph) { [inputGradient($0[0], $0[1], op.geometry)] }
+    case let op as MartletOps.Conv2DFilterGradient:
+      traced(node, graph) { [filterGradient($0[0], $0[1], op.geometry)] }
+    case let op as MartletOps.MaxWindow where isRead(node.results[1], graph):
+      traced(node, graph) { maxWithPlace($0[0], op.geometry, graph.type(node.result).shape) }
+    case let op as MartletOps.MaxWindow where !op.geometry.hasPlainPads:
+      traced(node, graph) { x in
+        let places = x[0].trace.constant(0, .int32)
+        return [
+          maxPool(x[0], op.geometry), places.broadcasted(to: graph.type(node.results[1]).shape),
+        ]
+      }
+    case let op as MartletOps.SumWindow where !op.geometry.hasPlainPads:
+      traced(node, graph) { [sumPool($0[0], op.geometry)] }
+    case let op as MartletOps.WindowGather:
+      traced(node, graph) { [windowGather($0[0], $0[1], op.geometry)] }
+    case let op as MartletOps.WindowScatter:
+      traced(node, graph) { [windowScatter($0[0], $0[1], op.geometry)] }
+    case let op as MartletOps.SumWindowTranspose:
+      traced(node, graph) { [sumPoolTranspose($0[0], op.geometry)] }
+    case let op as MartletOps.Pad where op.interior.contains { $0 > 0 }:
+      traced(node, graph) { [spread($0[0], $0[1], op)] }
     case let op as Iota where graph.type(node.result).shape.rank > 1:
       // A vector that is broadcast: the batch is then no constant's extent.
       traced(node, graph) { _, trace in
@@ -127,6 +158,12 @@ enum Expansion {
       }
     default: nil
     }
+  }
+
+  /// Whether an operation or an output reads a value; `needed` keeps nodes for any of their results.
+  private static func isRead(_ value: Value, _ graph: Graph) -> Bool {
+    graph.outputs.contains { $0.value == value }
+      || graph.nodes.contains { $0.operands.contains(value) }
   }
 
   private static func traced(

@@ -227,6 +227,8 @@ extension GraphExporter {
 
   private func reduce(_ name: String, _ node: Node, _ axes: [Int]) throws {
     let x = node.operands[0]
+    // No axes would be all of them.
+    if axes.isEmpty { return define(node.result, as: x) }
     let keeps = GraphExporter.attribute("keepdims", 0)
     // Bools are reduced as integers.
     if graph.type(x).dtype == .bool {

@@ -72,7 +72,7 @@ extension Importer {
     return total
   }
 
-  private static func sum(_ a: Int, _ b: Int) -> Int {
+  static func sum(_ a: Int, _ b: Int) -> Int {
     let (result, overflow) = a.addingReportingOverflow(b)
     return overflow ? Int.max : result
   }

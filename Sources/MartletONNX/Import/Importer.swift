@@ -28,6 +28,8 @@ final class Importer {
   var overruns: [(condition: Tensor, node: String)] = []
   let functions: [String: OnnxFunctionProto]
   private var nodeCount = 0
+  /// Bytes of the constants that nodes gave so far: names keep them until the import ends.
+  private var heldBytes = 0
   private let deadline: Double?
 
   init(_ file: ModelFile, trace: Trace) throws {
@@ -133,8 +135,33 @@ final class Importer {
         .malformed, "the node has \(node.output.count) outputs, the operator \(results.count)",
         node: label)
     }
+    let isShared =
+      Importer.sharing.contains(node.opType)
+      || functions[Importer.key(node.domain, node.opType, node.overload)] != nil
     for (name, value) in zip(node.output, results) where !name.isEmpty {
+      if !isShared { try hold(value, label) }
       scope.define(name, value)
+    }
+  }
+
+  /// Operators whose results are values that are held already.
+  private static let sharing: Set<String> = [
+    "Identity", "If", "Loop", "Scan", "SequenceAt", "SequenceConstruct", "SequenceErase",
+    "SequenceInsert", "Optional", "OptionalGetElement",
+  ]
+
+  /// Counts the memory of constants: a file of a few bytes may compute many of them.
+  private func hold(_ value: ONNXValue, _ label: String) throws {
+    switch value {
+    case .tensor: return
+    case .constant(let x): heldBytes = Importer.sum(heldBytes, x.heldBytes)
+    case .sequence(let x): for part in x { try hold(part, label) }
+    case .optional(let x): if let x { try hold(x, label) }
+    }
+    guard heldBytes <= limits.bytes else {
+      throw ONNXError(
+        .limit, "constants of the graph take more than \(limits.bytes) bytes", node: label,
+        hint: "--max-bytes allows more")
     }
   }
 
@@ -158,11 +185,11 @@ final class Importer {
     let context = NodeContext(
       node: node, label: label, version: scope.versions[domain] ?? entry.since, inputs: inputs,
       importer: self, scope: scope)
-    if entry.folds, inputs.allSatisfy({ $0?.isConstant ?? true }),
-      let folded = try fold(entry, context)
-    {
-      return folded
+    let isKnown = entry.folds && inputs.allSatisfy { $0?.isConstant ?? true }
+    if isKnown, let weights = try naming(label, { try DeferredFloats.result(of: context) }) {
+      return [weights]
     }
+    if isKnown, let folded = try fold(entry, context) { return folded }
     return try build(entry, context)
   }
 
@@ -254,6 +281,41 @@ final class Importer {
       }
       return value
     }
+  }
+
+  // MARK: Loops that are cut off
+
+  /// Runs `body`, which records the body of a loop or branch; what loops inside of it leave to be
+  /// checked is one condition there, which has to be handed out with its other values.
+  func collectingOverruns<T>(
+    _ body: () throws -> T
+  ) rethrows -> (result: T, overrun: (condition: Tensor, node: String)?) {
+    let outer = overruns
+    overruns = []
+    defer { overruns = outer }
+    let result = try body()
+    guard let first = overruns.first else { return (result, nil) }
+    let all = overruns.dropFirst().reduce(first.condition) { $0 .| $1.condition }
+    return (result, (all, first.node))
+  }
+
+  /// Whether a loop whose length is not known may stand in a graph: one by itself, or in a function.
+  func mayOverrun(_ graph: OnnxGraphProto) -> Bool {
+    var stack = [graph.node]
+    while let nodes = stack.popLast() {
+      for node in nodes {
+        if node.opType == "Loop"
+          || functions[Importer.key(node.domain, node.opType, node.overload)] != nil
+        {
+          return true
+        }
+        for attribute in node.attribute {
+          if attribute.hasG { stack.append(attribute.g.node) }
+          stack += attribute.graphs.map(\.node)
+        }
+      }
+    }
+    return false
   }
 
   // MARK: Names

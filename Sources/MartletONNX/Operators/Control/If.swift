@@ -21,12 +21,21 @@ struct If: Operator {
   private static func choice(_ node: NodeContext) -> [ONNXValue]? {
     guard let condition = try? node.tensor(0), condition.count == 1 else { return nil }
     var types: [[ElementType?]] = []
+    // Behind the outputs: whether a loop inside was cut off.
+    let bodies = ["then_branch", "else_branch"].compactMap { try? node.graph($0) }
+    let isWatched = bodies.contains(where: node.importer.mayOverrun)
+    var labels: [String] = []
     func body(_ name: String) -> () throws -> [Tensor] {
       return {
-        let values = try node.importer.outputs(
-          of: node.graph(name), [], in: node.scope, node: node.label)
+        let (values, overrun) = try node.importer.collectingOverruns {
+          try node.importer.outputs(
+            of: node.graph(name), [], in: node.scope, node: node.label)
+        }
         types.append(values.map(\.elementType))
-        return try values.map { try node.tensor($0, "an output of a branch") }
+        let tensors = try values.map { try node.tensor($0, "an output of a branch") }
+        guard isWatched else { return tensors }
+        if let overrun { labels.append(overrun.node) }
+        return tensors + [overrun?.condition ?? node.scalar(0, .bool)]
       }
     }
     let chosen = node.attempt { attempt in
@@ -34,8 +43,11 @@ struct If: Operator {
         condition.reshaped([]), then: attempt.closure(body("then_branch")),
         else: attempt.closure(body("else_branch")))
     }
-    guard let chosen, types.count == 2, types[0] == types[1], types[0].count == chosen.count else {
-      return nil
+    guard let chosen, types.count == 2, types[0] == types[1],
+      types[0].count + (isWatched ? 1 : 0) == chosen.count
+    else { return nil }
+    if let label = labels.first, let overrun = chosen.last {
+      node.importer.overruns.append((overrun, label))
     }
     return zip(chosen, types[0]).map { tensor, type in
       .tensor(tensor, as: type.flatMap { $0.isNative ? nil : $0 })

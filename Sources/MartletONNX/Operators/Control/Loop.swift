@@ -55,22 +55,27 @@ struct Loop: Operator {
   private static func scanned(
     _ node: NodeContext, _ body: OnnxGraphProto, _ count: Int, _ carried: [ONNXValue]
   ) -> [ONNXValue]? {
-    guard let initial = node.tensors(carried) else { return nil }
+    guard var initial = node.tensors(carried) else { return nil }
+    // Behind the carried values: whether a loop inside was cut off.
+    let watch = OverrunWatch(node, body)
+    initial += watch.initial
     var types: [ElementType?] = []
     let result = node.attempt { attempt in
       let step = attempt.closure { (carry: [Tensor], numbers: [Tensor]) -> [[Tensor]] in
         let inputs =
           [ONNXValue.tensor(numbers[0]), boolean(true)]
           + zip(carried, carry).map { ONNXValue.like($0.elementType, $1) }
-        let outputs = try node.importer.outputs(
-          of: body, inputs, in: node.scope, node: node.label)
+        let (outputs, overrun) = try watch.run(inputs)
         // The condition may end the loop: then it is none of a known length.
         guard case .constant(let goesOn) = outputs[0], goesOn.integers.first == 1 else {
           throw node.unsupported("a condition")
         }
         types = outputs.dropFirst().map(\.elementType)
         let values = try outputs.dropFirst().map { try node.tensor($0, "an output of the body") }
-        return [Array(values[..<carry.count]), Array(values[carry.count...])]
+        return [
+          Array(values[..<carried.count]) + watch.next(carry.last, overrun),
+          Array(values[carried.count...]),
+        ]
       }
       let numbers = node.trace.iota(TensorType(.int64, [count]), axis: 0)
       return scan(over: [numbers], carrying: initial) { carry, x in
@@ -78,15 +83,20 @@ struct Loop: Operator {
         return (made?[0] ?? [], made?[1] ?? [])
       }
     }
-    guard let result, types.count == result.carry.count + result.outputs.count else { return nil }
-    return zip(types, result.carry + result.outputs).map { .like($0, $1) }
+    guard let result, types.count == carried.count + result.outputs.count,
+      result.carry.count == initial.count
+    else { return nil }
+    watch.finish(result.carry.last)
+    return zip(types, result.carry.prefix(carried.count) + result.outputs).map { .like($0, $1) }
   }
 
   private static func whiled(
     _ node: NodeContext, _ body: OnnxGraphProto, _ carried: [ONNXValue]
   ) -> [ONNXValue]? {
     // Where all is known the iterations fold.
-    guard !carried.allSatisfy(\.isConstant), let initial = node.tensors(carried) else { return nil }
+    guard !carried.allSatisfy(\.isConstant), var initial = node.tensors(carried) else { return nil }
+    let watch = OverrunWatch(node, body)
+    initial += watch.initial
     let limit: Tensor?
     var maximum = node.importer.limits.iterations
     if node.has(0) {
@@ -108,11 +118,11 @@ struct Loop: Operator {
           ONNXValue.like($0.elementType, $1)
         }
         let inputs = [ONNXValue.tensor(carry[0]), ONNXValue.tensor(carry[1])] + others
-        let outputs = try node.importer.outputs(
-          of: body, inputs, in: node.scope, node: node.label)
+        let (outputs, overrun) = try watch.run(inputs)
         types = outputs.dropFirst().map(\.elementType)
         let values = try outputs.map { try node.tensor($0, "an output of the body") }
         return [carry[0] + 1, values[0].reshaped([])] + values.dropFirst()
+          + watch.next(carry.last, overrun)
       }
       return whileLoop(
         carrying: [node.scalar(0, .int64), start] + initial, atMost: maximum,
@@ -121,14 +131,12 @@ struct Loop: Operator {
           return carry[1] .& (carry[0] .< limit)
         }, { carry in step(carry) ?? [] })
     }
-    guard let result, types.count == carried.count, result.count == carried.count + 2 else {
+    guard let result, types.count == carried.count, result.count == initial.count + 2 else {
       return nil
     }
-    // In the body of another loop nobody sees the condition: there the bound alone holds.
-    if node.trace === node.importer.root {
-      let goesOn = limit.map { result[1] .& (result[0] .< $0) } ?? result[1]
-      node.importer.overruns.append((goesOn, node.label))
-    }
+    let goesOn = limit.map { result[1] .& (result[0] .< $0) } ?? result[1]
+    node.importer.overruns.append((goesOn, node.label))
+    watch.finish(result.last)
     return zip(types, result.dropFirst(2)).map { .like($0, $1) }
   }
 
@@ -160,6 +168,44 @@ struct Loop: Operator {
       try node.stacked(parts, axis: 0, empty: body.output[1 + carried.count + index])
     }
     return values + scans
+  }
+}
+
+/// Carries out of a body whether a loop inside of it was cut off: one more carried bool, where the
+/// body may hold such a loop.
+final class OverrunWatch {
+  private let node: NodeContext
+  private let body: OnnxGraphProto
+  private let isNeeded: Bool
+  private var label: String?
+
+  init(_ node: NodeContext, _ body: OnnxGraphProto) {
+    (self.node, self.body) = (node, body)
+    isNeeded = node.importer.mayOverrun(body)
+  }
+
+  /// What is carried into the first step.
+  var initial: [Tensor] { isNeeded ? [node.scalar(0, .bool)] : [] }
+
+  /// The body's outputs, and whether a loop in this step was cut off.
+  func run(_ inputs: [ONNXValue]) throws -> (outputs: [ONNXValue], overrun: Tensor?) {
+    let (outputs, overrun) = try node.importer.collectingOverruns {
+      try node.importer.outputs(of: body, inputs, in: node.scope, node: node.label)
+    }
+    label = overrun?.node
+    return (outputs, overrun?.condition)
+  }
+
+  /// What is carried into the next step.
+  func next(_ carried: Tensor?, _ overrun: Tensor?) -> [Tensor] {
+    guard isNeeded, let carried else { return [] }
+    return [overrun.map { carried .| $0 } ?? carried]
+  }
+
+  /// Notes the last carried value for whoever is around.
+  func finish(_ carried: Tensor?) {
+    guard isNeeded, let carried, let label else { return }
+    node.importer.overruns.append((carried, label))
   }
 }
 

@@ -112,26 +112,33 @@ struct Scan: Operator {
     _ node: NodeContext, _ body: OnnxGraphProto, _ states: [ONNXValue], _ scanned: [ONNXValue],
     _ sequences: [Tensor]
   ) -> [ONNXValue]? {
-    guard let initial = node.tensors(states) else { return nil }
+    guard var initial = node.tensors(states) else { return nil }
+    let watch = OverrunWatch(node, body)
+    initial += watch.initial
     var types: [ElementType?] = []
     let result = node.attempt { attempt in
       let step = attempt.closure { (carry: [Tensor], x: [Tensor]) -> [[Tensor]] in
         let inputs =
           zip(states, carry).map { ONNXValue.like($0.elementType, $1) }
           + zip(scanned, x).map { ONNXValue.like($0.elementType, $1) }
-        let outputs = try node.importer.outputs(
-          of: body, inputs, in: node.scope, node: node.label)
+        let (outputs, overrun) = try watch.run(inputs)
         types = outputs.map(\.elementType)
         let values = try outputs.map { try node.tensor($0, "an output of the body") }
-        return [Array(values[..<carry.count]), Array(values[carry.count...])]
+        return [
+          Array(values[..<states.count]) + watch.next(carry.last, overrun),
+          Array(values[states.count...]),
+        ]
       }
       return MartletOps.scan(over: sequences, carrying: initial) { carry, x in
         let made = step((carry, x))
         return (made?[0] ?? [], made?[1] ?? [])
       }
     }
-    guard let result, types.count == result.carry.count + result.outputs.count else { return nil }
-    return zip(types, result.carry + result.outputs).map { .like($0, $1) }
+    guard let result, types.count == states.count + result.outputs.count,
+      result.carry.count == initial.count
+    else { return nil }
+    watch.finish(result.carry.last)
+    return zip(types, result.carry.prefix(states.count) + result.outputs).map { .like($0, $1) }
   }
 
   private static func unrolled(

@@ -3,4 +3,5 @@
 let imageOperators: [OperatorEntry] = [
   OperatorEntry(GridSample.self), OperatorEntry(AffineGrid.self), OperatorEntry(RoiAlign.self),
   OperatorEntry(MaxRoiPool.self), OperatorEntry(NonMaxSuppression.self), OperatorEntry(Col2Im.self),
+  OperatorEntry(ImageDecoder.self),
 ]

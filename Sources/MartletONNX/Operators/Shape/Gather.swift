@@ -21,6 +21,11 @@ struct Gather: Operator {
         }
       ]
     }
+    if axis == 0, case .deferred(let weights)? = node.knownConstant(0)?.storage,
+      let rows = weights.rows(at: places, node.trace)
+    {
+      return [.tensor(rows)]
+    }
     return [try node.moved(0) { gather($0, places, axis: axis) }]
   }
 }

@@ -9,6 +9,9 @@ let textOperators: [OperatorEntry] = [
   OperatorEntry(RegexFullMatch.self), OperatorEntry(TfIdfVectorizer.self),
   OperatorEntry("StringConcat", since: 20) { node in
     let (shape, pairs) = try node.stringPairs()
+    // A chain of these doubles a text with each.
+    let size = pairs.reduce(0) { $0 + $1.0.utf8.count + $1.1.utf8.count }
+    try node.checkSize(TensorType(.uint8, [size]))
     return [.constant(HostTensor(pairs.map { $0 + $1 }, shape))]
   },
   OperatorEntry("Equal") { node in
