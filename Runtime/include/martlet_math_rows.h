@@ -112,12 +112,19 @@ enum { MTM_SMALL = 1 };
 #else
 enum { MTM_SMALL = 0 };
 #endif
+/* So does code for elements of 64 bits where registers hold two of them: 64 lanes would be all loads and stores of
+ * what does not fit, 30 KB a function. */
+#if defined(__x86_64__) && !defined(__AVX2__)
+enum { MTM_NARROW_REGISTERS = 1 };
+#else
+enum { MTM_NARROW_REGISTERS = 0 };
+#endif
 
 /* A short row needs only as many lanes as it has elements: the others would add the identity. The last step of a sum
  * makes +0 of a sum of -0, which is what accumulators that start at 0 give. */
 #define MTM_ROW_REDUCTION(t, T, op, STEP, OP, IDENTITY, FINISH)                         \
   MTM_FUNCTION T mtm_block_##op##_##t(const T *x, long n, long readable) {              \
-    if (MTM_SMALL) {                                                                    \
+    if (MTM_SMALL || (MTM_NARROW_REGISTERS && sizeof(T) == 8)) {                        \
       T lane[MTM_LANES];                                                                \
       for (int k = 0; k < MTM_LANES; ++k) lane[k] = IDENTITY;                           \
       for (long i = 0; i < n; ++i) lane[i % MTM_LANES] = (T)OP(lane[i % MTM_LANES], x[i]); \
