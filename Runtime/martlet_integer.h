@@ -21,6 +21,8 @@ typedef struct {
    * groups long: 4 * groups bytes are read. a has room for `ops.rows` pointers, the last repeated. */
   void (*tile)(int *c, long c_row, long rows, long columns, const unsigned char *const *a,
                const long *runs, long run_count, long groups, const signed char *w, long panel);
+  /* y[rows, columns, c] = the largest sums of windows [ph, pw] of x[rows * ph, line / c, c], side by side. */
+  void (*pool)(int *y, const int *x, long rows, long columns, long c, long ph, long pw, long line);
 } mt_integer_ops;
 
 /* The kernels of an instruction set, the best ones that this CPU has of it. */
@@ -29,8 +31,12 @@ const mt_integer_ops *mt_integer_ops_avx2(void);
 const mt_integer_ops *mt_integer_ops_avx512(void);
 const mt_integer_ops *mt_integer_ops_neon(void);
 
-/* g = {n, ih, iw, ic, oh, ow, oc, kh, kw, sh, sw, pt, pl, dh, dw, zero}: an NHWC image, a packed filter of
- * [kh, kw * ic, oc] (or [kh * kw, ic, oc] if dw > 1); outside of the image there is `zero`. */
+/* g = {n, ih, iw, ic, oh, ow, oc, kh, kw, sh, sw, pt, pl, dh, dw, zero, share, ph, pw}: an NHWC image, a packed
+ * filter of [kh, kw * ic, oc] (or [kh * kw, ic, oc] if dw > 1); outside of the image there is `zero`. Where
+ * there are few channels, `share` outputs of a row lie side by side among the columns of one product: the filter
+ * is then [kh, (kw + (share - 1) * sw) * ic, share * oc], each output's weights sw * ic further down, and zeros
+ * around them; share divides ow. What is written is the largest sum of each window [ph, pw], side by side:
+ * [n, oh / ph, ow / pw, oc], and [1, 1] for all sums. */
 void mt_integer_run(const mt_integer_ops *o, mt_context *cx, const long *g, const unsigned char *x,
                     const signed char *w, int *y, mt_kernel epilogue, void *const *p);
 

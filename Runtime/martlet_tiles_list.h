@@ -90,6 +90,12 @@
    MT_T(t) v, long n)
 #define MT_PARAMETERS_MULS_ERF_MUL(op, t) \
   (MT_T(t) *y, const MT_T(t) *a, MT_T(t) s, const MT_T(t) *b, MT_T(t) u, MT_T(t) v, long n)
+/* Integer inference: from sums to floats, from floats to bytes. */
+#define MT_PARAMETERS_DEQUANTIZE(op, t) \
+  (MT_T(t) *y, const int *a, const MT_T(t) *b, const MT_T(t) *c, long n)
+#define MT_PARAMETERS_MAXS_MULS_ROUND(op, t) (MT_T(t) *y, const float *a, float s, float u, long n)
+#define MT_PARAMETERS_MULS_ROUND_ADDS(op, t) (MT_T(t) *y, const float *a, float s, float u, long n)
+#define MT_PARAMETERS_MULS_ROUND(op, t) (MT_T(t) *y, const float *a, float s, long n)
 #define MT_PARAMETERS_ROW_DOT(op, t) \
   (MT_T(t) *y, const MT_T(t) *a, const MT_T(t) *b, long rows, long cols)
 #define MT_PARAMETERS_ROW_DIFFERENCES(op, t) \
@@ -233,7 +239,11 @@
   MT_FLOATS(X, LTS_MULS_SELECT, lts_muls_select) MT_FLOATS(X, SUBS_MULS, subs_muls)           \
   MT_FLOATS(X, MAXS_MULS_ADD, maxs_muls_add) MT_FLOATS(X, MAXS_MUL_ADD, maxs_mul_add)         \
   MT_FLOATS(X, AXPBY_MUL, axpby_mul) MT_FLOATS(X, ADAM_STEP, adam_step)                       \
-  MT_FLOATS(X, MULS_ERF_MUL, muls_erf_mul)
+  MT_FLOATS(X, MULS_ERF_MUL, muls_erf_mul)                                                    \
+  X(DEQUANTIZE, dequantize_f32, dequantize, f32)                                              \
+  X(MAXS_MULS_ROUND, maxs_muls_round_u8, maxs_muls_round, u8)                                 \
+  X(MULS_ROUND_ADDS, muls_round_adds_u8, muls_round_adds, u8)                                 \
+  X(MULS_ROUND, muls_round_u8, muls_round, u8)
 
 #define MT_FUSED_ROW_TILES(X)                                                                 \
   MT_FLOATS(X, ROW_DOT, row_dot) MT_FLOATS(X, ROW_DIFFERENCES, row_differences)               \

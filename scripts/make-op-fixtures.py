@@ -607,8 +607,13 @@ for number, (layout, causality, sizes, kind) in enumerate([
 # Products of bytes, of weights in panels of 16 columns and groups of four ----------------------------
 
 
-def packed_filter(w):
+def packed_filter(w, share=1, shift=0):
+    """`share` outputs side by side among the columns, each `shift` elements further down a run."""
     runs, run, columns = w.shape
+    wide = np.zeros((runs, run + (share - 1) * shift, share * columns), w.dtype)
+    for q in range(share):
+        wide[:, q * shift:q * shift + run, q * columns:(q + 1) * columns] = w
+    w, (runs, run, columns) = wide, wide.shape
     padded = np.zeros((runs, (run + 3) // 4 * 4, (columns + 15) // 16 * 16), w.dtype)
     padded[:, :run, :columns] = w
     groups = padded.reshape(runs, padded.shape[1] // 4, 4, padded.shape[2] // 16, 16)
@@ -620,27 +625,34 @@ def byte_operands(x_shape, w_shape):
     return (r.integers(0, 256, x_shape).astype(np.uint8), r.integers(-128, 128, w_shape).astype(np.int8))
 
 
-for shape in [(1, 4, 16), (3, 6, 5), (2, 9, 33), (1, 1, 1)]:
+for shape, share, shift in [((1, 4, 16), 1, 0), ((3, 6, 5), 1, 0), ((2, 9, 33), 1, 0), ((1, 1, 1), 1, 0),
+                            ((5, 5, 6), 4, 1), ((2, 6, 5), 7, 3)]:
     w = byte_operands((1,), shape)[1]
-    case("packFilter", [w], packed_filter(w))
+    case("packFilter", [w], packed_filter(w, share, shift), share=share, shift=shift)
 for shape, columns in [((3, 8), 5), ((1, 7), 1), ((9, 36), 19), ((2, 3, 4), 40), ((5,), 2)]:
     x, w = byte_operands(shape, (shape[-1], columns))
     case("integerDot", [x, packed_filter(w[None])], (x.astype(np.int64) @ w.astype(np.int64)).astype(np.int32),
          columns=columns)
-for shape, window, columns, strides, pads, dilations, zero in [
-        ((2, 6, 5, 3), (3, 3), 5, (1, 1), (1, 1, 1, 1), (1, 1), 7),
-        ((1, 7, 8, 4), (3, 2), 18, (2, 3), (0, 1, 1, 0), (1, 1), 128),
-        ((1, 8, 7, 2), (2, 3), 3, (1, 1), (1, 2, 0, 1), (2, 2), 255),
-        ((2, 4, 4, 8), (1, 1), 4, (2, 2), (0, 0, 0, 0), (1, 1), 0)]:
+for shape, window, columns, strides, pads, dilations, zero, share, pool in [
+        ((2, 6, 5, 3), (3, 3), 5, (1, 1), (1, 1, 1, 1), (1, 1), 7, 1, (1, 1)),
+        ((1, 7, 8, 4), (3, 2), 18, (2, 3), (0, 1, 1, 0), (1, 1), 128, 1, (1, 1)),
+        ((1, 8, 7, 2), (2, 3), 3, (1, 1), (1, 2, 0, 1), (2, 2), 255, 1, (1, 1)),
+        ((2, 4, 4, 8), (1, 1), 4, (2, 2), (0, 0, 0, 0), (1, 1), 0, 1, (1, 1)),
+        ((2, 8, 8, 1), (5, 5), 6, (1, 1), (2, 2, 2, 2), (1, 1), 9, 4, (2, 2)),
+        ((1, 9, 10, 3), (3, 2), 7, (2, 2), (1, 0, 1, 1), (1, 1), 11, 2, (2, 3))]:
     x, w = byte_operands(shape, window + (shape[3], columns))
     image = np.pad(x.astype(np.int64), ((0, 0), pads[:2], pads[2:], (0, 0)), constant_values=zero)
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, window)]
     views = np.lib.stride_tricks.sliding_window_view(image, reach, axis=(1, 2))
     views = views[:, ::strides[0], ::strides[1], :, ::dilations[0], ::dilations[1]]
     y = np.einsum("nijcuv,uvco->nijo", views, w.astype(np.int64)).astype(np.int32)
+    y = y[:, :y.shape[1] // pool[0] * pool[0], :y.shape[2] // pool[1] * pool[1]]
+    y = y.reshape(len(y), y.shape[1] // pool[0], pool[0], y.shape[2] // pool[1], pool[1], columns).max((2, 4))
     rows = w.reshape((-1, shape[3], columns) if dilations[1] > 1 else (window[0], -1, columns))
-    case("integerConv2d", [x, packed_filter(rows)], y, input=list(shape[1:3]), kernel=list(window),
-         strides=list(strides), padding=list(pads), dilations=list(dilations), groups=1, columns=columns, zero=zero)
+    shift = strides[1] * shape[3] if share > 1 else 0
+    case("integerConv2d", [x, packed_filter(rows, share, shift)], y, input=list(shape[1:3]), kernel=list(window),
+         strides=list(strides), padding=list(pads), dilations=list(dilations), groups=1, columns=columns, zero=zero,
+         share=share, windows=list(pool))
 
 for shape, window, strides, pads, dilations in [
         ((2, 6, 7, 3), (2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), ((1, 5, 6, 20), (3, 2), (1, 2), (1, 1, 0, 1), (1, 1)),

@@ -197,6 +197,32 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
 #define TEST_MULS_ERF_MUL(name, kind, op, t)                                                   \
   TEST_FUSED(name, kind, op, t, a + o COMMA s COMMA b + o COMMA u COMMA v,                     \
              y + o COMMA s COMMA b + o COMMA u COMMA v)
+#define TEST_DEQUANTIZE(name, kind, op, t)                                                     \
+  static void test_##name(void) {                                                              \
+    FIND(name, kind, op, t)                                                                    \
+    BUFFER(int, x); BUFFER(MT_T(t), b); BUFFER(MT_T(t), c); BUFFER(MT_T(t), y); BUFFER(MT_T(t), z); \
+    FOR_LENGTHS {                                                                              \
+      FILL(i32, x) FILL(t, b) FILL(t, c) FILL(t, z)                                            \
+      RUN(name, t, z, "apart", f(y + o, x + o, b + o, c + o, n), ref(z + o, x + o, b + o, c + o, n)) \
+      memcpy(z, x, sizeof x);                                                                  \
+      RUN(name, t, z, "in place", f(y + o, (void *)(y + o), b + o, c + o, n),                  \
+          ref(z + o, x + o, b + o, c + o, n))                                                  \
+    }                                                                                          \
+  }
+#define TEST_TO_BYTES(name, kind, op, t, ...)                                                  \
+  static void test_##name(void) {                                                              \
+    FIND(name, kind, op, t)                                                                    \
+    BUFFER(float, x); BUFFER(MT_T(t), y); BUFFER(MT_T(t), z);                                  \
+    FOR_LENGTHS {                                                                              \
+      FILL(f32, x) FILL(t, z)                                                                  \
+      const float s = value_f32(), u = value_f32();                                            \
+      (void)s, (void)u;                                                                        \
+      RUN(name, t, z, "apart", f(y + o, x + o, __VA_ARGS__, n), ref(z + o, x + o, __VA_ARGS__, n)) \
+    }                                                                                          \
+  }
+#define TEST_MAXS_MULS_ROUND(name, kind, op, t) TEST_TO_BYTES(name, kind, op, t, s, u)
+#define TEST_MULS_ROUND_ADDS(name, kind, op, t) TEST_TO_BYTES(name, kind, op, t, s, u)
+#define TEST_MULS_ROUND(name, kind, op, t) TEST_TO_BYTES(name, kind, op, t, s)
 #define TEST_STREAM_COPY TEST_UNARY
 #define TEST_STREAM_BINARY TEST_BINARY
 #define TEST_STREAM_BINARY_S TEST_BINARY_S

@@ -1,7 +1,7 @@
 /* Products of bytes on every instruction set, exact, against plain loops; packing; threads; epilogues. */
 #include "support.h"
 
-enum { N, IH, IW, IC, OH, OW, OC, KH, KW, SH, SW, PT, PL, DH, DW, ZERO };
+enum { N, IH, IW, IC, OH, OW, OC, KH, KW, SH, SW, PT, PL, DH, DW, ZERO, SHARE, PH, PW };
 
 typedef void (*integer_conv)(mt_context *, const long *, const unsigned char *, const signed char *, int *,
                              mt_kernel, void *const *);
@@ -25,19 +25,42 @@ static void plain(const long *g, const unsigned char *x, const signed char *w, i
         }
 }
 
-static void check(mt_context *const *contexts, int count, const long *g, int extreme) {
+/* The largest sum of each window. */
+static void pooled(const long *g, const int *x, int *y) {
+  const long qh = g[OH] / g[PH], qw = g[OW] / g[PW];
+  for (long i = 0; i < g[N] * qh * qw * g[OC]; ++i) {
+    const long c = i % g[OC], q = i / g[OC] % qw, r = i / g[OC] / qw % qh, n = i / g[OC] / qw / qh;
+    for (long k = 0; k < g[PH] * g[PW]; ++k) {
+      const long row = r * g[PH] + k / g[PW], column = q * g[PW] + k % g[PW];
+      const int sum = x[((n * g[OH] + row) * g[OW] + column) * g[OC] + c];
+      if (k == 0 || sum > y[i]) y[i] = sum;
+    }
+  }
+}
+
+static long up(long a, long b) { return (a + b - 1) / b; }
+
+/* of: a table with or without its last three. */
+static void check_pooled(mt_context *const *contexts, int count, const long *of, int extreme, long share,
+                         long ph, long pw) {
+  long g[19];
+  memcpy(g, of, 16 * sizeof *g);
+  g[SHARE] = share, g[PH] = ph, g[PW] = pw;
   const long run = g[DW] == 1 ? g[KW] * g[IC] : g[IC], runs = g[DW] == 1 ? g[KH] : g[KH] * g[KW];
-  const long inputs = g[N] * g[IH] * g[IW] * g[IC], rows = g[N] * g[OH] * g[OW], outputs = rows * g[OC];
-  const long weights = runs * run * g[OC], packed_size = (g[OC] + 15) / 16 * runs * ((run + 3) / 4) * 64;
+  const long inputs = g[N] * g[IH] * g[IW] * g[IC], sums = g[N] * g[OH] * g[OW] * g[OC];
+  const long rows = g[N] * (g[OH] / ph) * (g[OW] / pw), outputs = rows * g[OC];
+  const long s[] = {runs, run, g[OC], share, g[SW] * g[IC]};
+  const long weights = runs * run * g[OC];
+  const long packed_size = up(share * g[OC], 16) * runs * up(run + (share - 1) * s[4], 4) * 64;
   unsigned char *x = elements(inputs, 1);
   signed char *w = elements(weights, 1), *packed = elements(packed_size, 1);
-  int *want = elements(outputs, sizeof(int));
+  int *all = elements(sums, sizeof(int)), *want = elements(outputs, sizeof(int));
   for (long i = 0; i < inputs; ++i) x[i] = extreme ? 255 : (unsigned char)random_bits();
   for (long i = 0; i < weights; ++i) {
     w[i] = extreme ? (extreme > 0 ? 127 : -128) : (signed char)((int)(random_bits() & 255) - 128);
   }
-  plain(g, x, w, want);
-  const long s[] = {runs, run, g[OC]};
+  plain(g, x, w, all);
+  pooled(g, all, want);
   FUNCTION(integer_pack, "mt_integer_pack", MT_BASELINE)(contexts[0], s, w, packed);
   for (int isa = 0; isa < MT_ISA_COUNT; ++isa) {
     if (!mt_isa_supported((mt_isa)isa)) continue;
@@ -54,13 +77,18 @@ static void check(mt_context *const *contexts, int count, const long *g, int ext
       for (long i = 0; g[OC] > 0 && i < rows; ++i) missed += counts[i] != 1;
       CHECK(bad == 0 && missed == 0,
             "%s, %d threads: n %ld in %ldx%ldx%ld out %ldx%ldx%ld kernel %ldx%ld stride %ld %ld pad %ld %ld "
-            "dilation %ld %ld: %ld of %ld wrong, %ld rows missed",
+            "dilation %ld %ld share %ld windows %ldx%ld: %ld of %ld wrong, %ld rows missed",
             mt_isa_name((mt_isa)isa), mt_context_threads(contexts[t]), g[N], g[IH], g[IW], g[IC], g[OH],
-            g[OW], g[OC], g[KH], g[KW], g[SH], g[SW], g[PT], g[PL], g[DH], g[DW], bad, outputs, missed);
+            g[OW], g[OC], g[KH], g[KW], g[SH], g[SW], g[PT], g[PL], g[DH], g[DW], share, ph, pw, bad,
+            outputs, missed);
       free(counts), free(y);
     }
   }
-  free(x), free(w), free(packed), free(want);
+  free(x), free(w), free(packed), free(all), free(want);
+}
+
+static void check(mt_context *const *contexts, int count, const long *g, int extreme) {
+  check_pooled(contexts, count, g, extreme, 1, 1, 1);
 }
 
 typedef void (*byte_window)(mt_context *, const long *, const unsigned char *, unsigned char *);
@@ -105,6 +133,24 @@ int main(void) {
       {2, 4, 4, 3, 4, 4, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) check(contexts, 3, cases[i], 0);
+  /* Outputs that share the columns of a product, and windows of the largest sums. */
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    for (long share = 1; share <= 6; ++share) {
+      const long *g = cases[i];
+      if (g[OW] % share != 0 || (share > 1 && g[DW] != 1)) continue;
+      check_pooled(contexts, 3, g, 0, share, 1, 1);
+      check_pooled(contexts, share == 2 ? 3 : 1, g, 0, share, 2, 2);
+      check_pooled(contexts, 1, g, 0, share, 3, 1);
+      check_pooled(contexts, 1, g, 0, share, 1, 4);
+    }
+  }
+  /* Every number of channels out up to three panels and every remainder of tiles of rows. */
+  for (long oc = 1; oc <= 33; ++oc) {
+    for (long ow = 2; ow <= 9; ++ow) {
+      const long g[] = {1, 5, ow + 1, 1 + oc % 3, 4, ow, oc, 2, 2, 1, 1, 0, 0, 1, 1, 4};
+      check_pooled(contexts, 1, g, 0, ow % 2 == 0 ? 2 : ow % 3 == 0 ? 3 : 1, 1 + oc % 2, 2);
+    }
+  }
   /* Matrices [m, k] · [k, n]: an image of one column. */
   const long ms[] = {1, 2, 3, 4, 5, 8, 13, 33}, ks[] = {1, 3, 4, 25, 64, 400}, ns[] = {1, 10, 16, 17, 33, 48, 64, 65, 130};
   for (size_t m = 0; m < sizeof ms / sizeof ms[0]; ++m)
@@ -122,7 +168,10 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof pools / sizeof pools[0]; ++i) windows(contexts, 3, pools[i]);
   /* The largest sums, where products of pairs would saturate. */
-  for (int extreme = -1; extreme <= 1; extreme += 2) check(contexts, 1, large, extreme);
+  for (int extreme = -1; extreme <= 1; extreme += 2) {
+    check(contexts, 1, large, extreme);
+    check_pooled(contexts, 1, cases[0], extreme, 4, 2, 2);
+  }
   for (int i = 0; i < 3; ++i) mt_context_destroy(contexts[i]);
   return finish("integer");
 }

@@ -92,9 +92,18 @@ struct CompileCommand: ParsableCommand {
     export.summary =
       "\(model.exportName), "
       + (train ? "training and inference" : quantize == nil ? "inference" : "integer inference")
-    if case .layers(_, _, _, let manifest?) = model {
+    switch model {
+    case .layers(_, _, _, let manifest?):
       export.scaling = (manifest.mean, manifest.deviation)
       export.classes = manifest.classes
+    case .recipe(let saved):
+      if saved.manifest.inputShape.count == 3 {
+        export.scaling = (saved.manifest.mean, saved.manifest.deviation)
+      }
+      if saved.trained.targets.count == 1 {
+        export.classes = saved.trained.targets[0].classes ?? []
+      }
+    default: break
     }
     let (infer, step): (Program, Program?)
     if train {
@@ -161,9 +170,10 @@ struct CompileCommand: ParsableCommand {
         throw ToolError(
           "\(model): the recipe says how the model trains\nhint: leave --loss and --optimizer out")
       }
+      let trained = saved.trained
       return (
-        try saved.program(batch: batch, training: true, options),
-        try saved.program(batch: predict, training: false, options)
+        try trained.trainingStep(batch: batch, with: nil, pixels: false, options).program,
+        try trained.inference(batch: predict, pixels: false, live: true, options).program
       )
     case .layers(let layers, let architecture, let shape, _):
       let programs = try training(
@@ -202,8 +212,10 @@ extension ModelArgument {
   /// The inference program with the weights as constants.
   func frozenProgram(batch: Int, _ options: CompileOptions) throws -> Program {
     switch self {
-    case .graph, .onnx, .recipe:
+    case .graph, .onnx:
       return try program(batch: batch, training: false, options)
+    case .recipe(let saved):
+      return try saved.trained.inference(batch: batch, pixels: false, live: false, options).program
     case .layers(let model, let architecture, let input, _):
       var options = options
       options.name = architecture.name

@@ -42,13 +42,29 @@ struct PredictCommand: ParsableCommand {
     if data != nil, index == nil { throw ValidationError("--data goes with --index") }
   }
 
+  /// Only classifiers of images know what to calibrate over.
+  private func refuseQuantization(isExported: Bool) throws {
+    guard quantize != nil else { return }
+    throw ToolError(
+      "\(model): --quantize is for classifiers of images, directories of `martlet train`"
+        + (isExported
+          ? "\nhint: martlet compile \(model) --quantize int8 --calibrate FILE.npy writes integer C"
+          : ""))
+  }
+
   func run() throws {
     if model.hasSuffix(".onnx"), !FileSystem.isDirectory(model) {
+      try refuseQuantization(isExported: true)
       let saved = try ImportedModel.saved(model, folder: ".")
       if let index { return try RecipePrediction(saved).example(index) }
       return try RecipePrediction(saved).file(file ?? "")
     }
     let (manifest, weights) = try ModelDirectory.read(model)
+    if [SavedRecipe.name, SavedSentimentModel.name, SavedForecastModel.name]
+      .contains(manifest.name)
+    {
+      try refuseQuantization(isExported: manifest.name == SavedRecipe.name)
+    }
     if manifest.name == SavedRecipe.name {
       let saved = try SavedRecipe(manifest, weights, at: model, folder: data ?? ".")
       if let index { return try RecipePrediction(saved).example(index) }

@@ -101,6 +101,35 @@ private struct Pattern {
 
 /// The one table. Order matters: the first that fits wins.
 private let patterns: [Pattern] = [
+  // A sum of integers as what it stands for: a·b + c
+  Pattern(name: "dequantize", scalarPlaces: []) { m, root in
+    m.eitherOrder(.add, root) { x, c in
+      m.eitherOrder(.mul, m.inner(x)) { y, b in
+        guard case .convert(let a)? = m.inner(y).map(m.operation), m.dtype(a) == .int32,
+          m.dtype(root) == .float32, m.areVectors(a, b, c)
+        else { return nil }
+        return Match(operands: [a, b, c], absorbed: [x, y])
+      }
+    }
+  },
+  // The byte that stands for a number: round(max(a, s)·t), round(a·s) + t, round(a·s)
+  Pattern(name: "maxs_muls_round", scalarPlaces: [1, 2]) { m, root in
+    guard let x = m.wholeByte(root), let y = m.rounded(x), let (z, t) = m.scaled(y),
+      let (a, s) = m.withNumber(.max, m.inner(z))
+    else { return nil }
+    return Match(operands: [a, s, t], absorbed: [x, y, z])
+  },
+  Pattern(name: "muls_round_adds", scalarPlaces: [1, 2]) { m, root in
+    guard let x = m.wholeByte(root), let (r, t) = m.withNumber(.add, x), let inner = m.inner(r),
+      let y = m.rounded(inner), let (a, s) = m.scaled(y)
+    else { return nil }
+    return Match(operands: [a, s, t], absorbed: [x, inner, y])
+  },
+  Pattern(name: "muls_round", scalarPlaces: [1]) { m, root in
+    guard let x = m.wholeByte(root), let y = m.rounded(x), let (a, s) = m.scaled(y)
+    else { return nil }
+    return Match(operands: [a, s], absorbed: [x, y])
+  },
   // Σ (a − r)² of a row: a's difference is taken again where something else needs it too
   Pattern(name: "row_differences", scalarPlaces: [], pointerPlaces: [1], shape: .rowResult) {
     m, root in
@@ -288,7 +317,20 @@ private struct Matcher {
 
   func isCandidate(_ root: Int) -> Bool {
     (levels[root] == .full || rowSum(root) != nil) && uses[root] > 0
-      && (dtype(root) == .float32 || dtype(root) == .float64)
+      && (dtype(root) == .float32 || dtype(root) == .float64 || wholeByte(root) != nil)
+  }
+
+  /// The tile of float32 that becomes bytes, for nobody else.
+  func wholeByte(_ root: Int) -> Int? {
+    guard dtype(root) == .uint8, case .convert(let x) = operation(root), dtype(x) == .float32
+    else { return nil }
+    return inner(x)
+  }
+
+  /// What a tile rounds.
+  func rounded(_ value: Int) -> Int? {
+    guard case .unary(.round, let x) = operation(value) else { return nil }
+    return inner(x)
   }
 
   /// What a sum over a row adds up.

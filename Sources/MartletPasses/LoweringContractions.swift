@@ -251,14 +251,13 @@ extension Contraction {
   /// The table of `mt_integer_conv2d`: a matrix is an image of one column.
   fileprivate func integerTable(_ x: Shape) -> [Int] {
     switch self {
-    case .integerConv2d(let g, let columns, let zero):
-      var table = g.runtimeTable(batch: x[0], inputChannels: x[3], outputChannels: columns)
-      table[table.count - 1] = zero
-      return table
+    case .integerConv2d(let g, let columns, let zero, let share, let windows):
+      let table = g.runtimeTable(batch: x[0], inputChannels: x[3], outputChannels: columns)
+      return table.dropLast() + [zero, share] + windows
     case .integerDot(let columns):
       let rows = x.dimensions.dropLast().reduce(1, *)
       return [
-        1, rows, 1, x.dimensions.last ?? 1, rows, 1, columns, 1, 1, 1, 1, 0, 0, 1, 1, 0,
+        1, rows, 1, x.dimensions.last ?? 1, rows, 1, columns, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 1,
       ]
     default: return []
     }

@@ -8,7 +8,7 @@
 // zero point z, from the range that was seen of them. c = −z · s · t · Σ p, and the bias that follows. Runs
 // on the optimised graph, where a batch norm is part of its filter; the passes run again behind it, and
 // fusion makes the arithmetic around the products their epilogues: bytes are what a chain of layers
-// writes and reads. Krishnamoorthi, Quantizing deep convolutional networks for efficient inference, 2018.
+// writes and reads. Where a layer's images are pooled, its product gives the largest sums. Krishnamoorthi, Quantizing deep convolutional networks for efficient inference, 2018.
 
 import MartletIR
 import MartletLoops
@@ -26,6 +26,7 @@ package struct Quantization {
   }
 
   private let graph: Graph
+  private let uses: [Int]
   /// By node.
   private let sites: [Int: Site]
   /// What the contractions read, each once, in the order of the nodes.
@@ -42,6 +43,7 @@ package struct Quantization {
       sites[index] = site
       if !activations.contains(site.activation) { activations.append(site.activation) }
     }
+    self.uses = uses
     self.sites = sites
     self.activations = activations
   }
@@ -129,7 +131,7 @@ package struct Quantization {
     return try rebuilt { index, trace, map in
       if let sum = replaced[index] { return sum }
       guard let site = sites[index], let scale = scales[site.activation],
-        let quantized = quantized(site.activation, scale, map, &bytes)
+        let quantized = quantized(site.activation, scale, map, scales, &bytes)
       else { return nil }
       let y = Quantization.product(quantized, scale, site, trace)
       if let bias = site.bias { replaced[bias.node] = y }
@@ -144,18 +146,22 @@ package struct Quantization {
   }
 
   /// Rounding does not change which element is the largest: what was pooled is rounded before it is,
-  /// as the epilogue of the layer in front, and bytes are pooled.
+  /// as the epilogue of the layer in front, and bytes are pooled; or sums of the layer in front are.
   private func quantized(
-    _ value: Value, _ scale: ByteScale, _ map: [Tensor?], _ known: inout [Bytes: Tensor]
+    _ value: Value, _ scale: ByteScale, _ map: [Tensor?], _ scales: [Value: ByteScale],
+    _ known: inout [Bytes: Tensor]
   ) -> Tensor? {
     let key = Bytes(value: value, scale: scale)
     if let made = known[key] { return made }
     let node = graph.values[value.id].node.map { graph.nodes[$0] }
     var made: Tensor?
     if let node, node.op is Reshape {
-      made = quantized(node.operands[0], scale, map, &known)?.reshaped(graph.type(value).shape)
+      made = quantized(node.operands[0], scale, map, scales, &known)?
+        .reshaped(graph.type(value).shape)
     } else if let node, let op = node.op as? MaxWindow, value == node.results[0] {
-      made = quantized(node.operands[0], scale, map, &known)
+      made =
+        pooledProduct(node, op.geometry, map, scales, &known).map(scale.quantized)
+        ?? quantized(node.operands[0], scale, map, scales, &known)
         .map { record(ByteMaxWindow(op.geometry), $0) }
     }
     made = made ?? map[value.id].map(scale.quantized)
@@ -163,8 +169,66 @@ package struct Quantization {
     return made
   }
 
+  /// What was pooled is a convolution, its bias and bounds, and nothing else reads any of it: scaling by
+  /// positive numbers, adding one number a channel and bounds all keep the order of their elements,
+  /// rounding too, so what becomes of the largest sums is, to the bit, the largest of what becomes of
+  /// all. A fraction of the sums is scaled, rounded and written.
+  private func pooledProduct(
+    _ pool: Node, _ window: WindowGeometry, _ map: [Tensor?], _ scales: [Value: ByteScale],
+    _ known: inout [Bytes: Tensor]
+  ) -> Tensor? {
+    let size = [window.windowHeight, window.windowWidth]
+    guard window.strides == size, window.padding.allSatisfy({ $0 == 0 }),
+      window.dilations == [1, 1], uses[pool.results[0].id] == 1
+    else { return nil }
+    var value = pool.operands[0]
+    var bounds: [(isLeast: Bool, bound: Double)] = []
+    while let index = graph.values[value.id].node, uses[value.id] == 1 {
+      let node = graph.nodes[index]
+      if node.op is Maximum || node.op is Minimum {
+        guard let (inner, bound) = bounded(node) else { return nil }
+        bounds.append((node.op is Maximum, bound))
+        value = inner
+        continue
+      }
+      var product = index
+      if node.op is Add {
+        guard
+          let below = node.operands.compactMap({ graph.values[$0.id].node })
+            .first(where: { sites[$0]?.bias?.node == index })
+        else { return nil }
+        product = below
+      }
+      guard let site = sites[product], site.geometry != nil,
+        site.bias == nil || product != index, let scale = scales[site.activation],
+        let bytes = quantized(site.activation, scale, map, scales, &known)
+      else { return nil }
+      var y = Quantization.product(bytes, scale, site, bytes.trace, windows: size)
+      for (isLeast, bound) in bounds.reversed() {
+        y = isLeast ? maximum(y, bound) : minimum(y, bound)
+      }
+      return y
+    }
+    return nil
+  }
+
+  /// The operand of a maximum or minimum with one literal number for all elements, and that number.
+  private func bounded(_ node: Node) -> (Value, Double)? {
+    for (inner, other) in [
+      (node.operands[0], node.operands[1]), (node.operands[1], node.operands[0]),
+    ] {
+      guard let definition = graph.values[other.id].node,
+        graph.nodes[definition].op is Broadcast,
+        let array = Quantization.literal(graph.nodes[definition].operands[0], graph),
+        array.count == 1, let bound = array.doubles.first, !bound.isNaN
+      else { continue }
+      return (inner, bound)
+    }
+    return nil
+  }
+
   private static func product(
-    _ x: Tensor, _ scale: ByteScale, _ site: Site, _ trace: Trace
+    _ x: Tensor, _ scale: ByteScale, _ site: Site, _ trace: Trace, windows: [Int] = [1, 1]
   ) -> Tensor {
     let columns = site.weights.shape.dimensions.last ?? 1
     let w = site.weights.doubles
@@ -185,7 +249,7 @@ package struct Quantization {
     let filter = trace.constant(
       HostArray(TensorType(.int8, site.weights.shape), bytes: integers))
     let sum =
-      site.geometry.map { integerConv2d(x, filter, $0, zero: scale.zero) }
+      site.geometry.map { integerConv2d(x, filter, $0, zero: scale.zero, windows: windows) }
       ?? integerMatmul(x, filter)
     let steps = factors.map { Double(Float($0 * scale.step)) }
     let offsets = (0..<columns).map { c in

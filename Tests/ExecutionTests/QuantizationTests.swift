@@ -56,15 +56,49 @@ private func literal(_ values: [Float], _ shape: Shape, _ like: Tensor) -> Tenso
     for (a, b) in zip(got, try predict(samples).floats) { #expect(Swift.abs(a - b) < 0.03) }
   }
 
-  /// Bytes are pooled: no float is between the layers, and none of the pooled places.
-  @Test func poolsAreOverBytes() throws {
+  /// Sums are pooled: nothing is between the layers, and none of the pooled places.
+  @Test func poolsAreOverSums() throws {
     let model = LeNet5()
     let images = try NDArray(numbers(2 * 784, 3, 0...1), shape: [2, 28, 28, 1])
     let predict = try compile(frozen: model, TensorSpec([2, 28, 28, 1])) { model($0) }
     let small = try predict.quantized(try Calibration(of: predict, over: images))
-    let steps = small.program.lowered.schedule.steps.map(\.comment)
-    #expect(steps.filter { $0.contains("byteMaxWindow") }.count == 2)
-    #expect(steps.count == 8)
+    #expect(small.program.lowered.schedule.steps.count == 6)
+    let text = small.program.graph.description
+    #expect(text.contains("windows=[2,2]") && text.contains("share=4"))
+  }
+
+  /// The largest sum becomes what the largest byte is, to the bit: the same layers with the images in
+  /// front of the pool as another result, which then are what is pooled.
+  @Test(arguments: [(3, 6, 1, 2), (2, 17, 3, 3), (4, 5, 2, 4)])
+  func pooledSumsEqualPooledBytes(_ sizes: (Int, Int, Int, Int)) throws {
+    let (kernel, columns, channels, window) = sizes
+    let filter = numbers(kernel * kernel * channels * columns, 11)
+    let bias = numbers(columns, 13, -0.2...0.2)
+    let next = numbers(columns * 3, 17)
+    func layers(_ x: Tensor) -> (Tensor, Tensor) {
+      let y = conv2d(x, literal(filter, [kernel, kernel, channels, columns], x), padding: .same)
+      let bounded = minimum(maximum(y + literal(bias, [columns], x), -0.3), 6)
+      let pooled = maxPool2d(bounded, window: [window])
+      return (bounded, conv2d(pooled, literal(next, [1, 1, columns, 3], x)))
+    }
+    let spec = TensorSpec([2, 12, 12, channels])
+    let images = try NDArray(numbers(288 * channels, 19), shape: [2, 12, 12, channels])
+    let alone = try compile(spec) { layers($0).1 }
+    let both = try compile([spec]) { x in
+      let (bounded, result) = layers(x[0])
+      return [bounded, result]
+    }
+    let (calibration, other) = (
+      try Calibration(of: alone, over: images), try Calibration(of: both, over: images)
+    )
+    #expect(calibration.ranges == other.ranges)
+    let small = try alone.quantized(calibration)
+    let whole = try both.quantized(other)
+    #expect(small.program.graph.description.contains("windows="))
+    #expect(whole.program.graph.description.contains("byteMaxWindow"))
+    let (want, got) = (try Session(whole.program).run([images])[1], try small(images))
+    #expect(got.floats == want.floats)
+    #expect(got.floats.contains { $0 != 0 })
   }
 
   /// The same bits fused or not, by the interpreter, and for one sample of a batch.

@@ -30,7 +30,8 @@ let sections: [Section] = [
         "Weights of int8 by channel, activations of uint8 calibrated over samples, exact sums",
         "Calibration", "quantized", by: "QuantizationTests/productsFollowTheirDefinition",
         "QuantizationTests/lenet5HasTheSameBitsHoweverItRuns",
-        "QuantizationTests/chainsStayInBytes", "QuantizationTests/poolsAreOverBytes",
+        "QuantizationTests/chainsStayInBytes", "QuantizationTests/poolsAreOverSums",
+        "QuantizationTests/pooledSumsEqualPooledBytes",
         "EqualityTests/quantizedLenet5")
     ]),
   Section(

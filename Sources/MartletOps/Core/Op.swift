@@ -96,8 +96,8 @@ package enum Contraction: Hashable, Sendable {
   case conv2dFilterGradient(Conv2DGeometry)
   /// u8 by packed i8 → i32.
   case integerDot(columns: Int)
-  /// NHWC u8 by packed i8 → i32; `zero` stands around the images.
-  case integerConv2d(Conv2DGeometry, columns: Int, zero: Int)
+  /// NHWC u8 by packed i8 → i32; `zero` stands around the images. The largest sums of windows.
+  case integerConv2d(Conv2DGeometry, columns: Int, zero: Int, share: Int, windows: [Int])
 }
 
 /// One call of the runtime: `symbol(cx, arguments…)`.
