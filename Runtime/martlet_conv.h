@@ -37,6 +37,11 @@
     long planar_taps, planar_outputs;                                                              \
     void (*planar_outer)(E *lanes, long taps, long n, const E *const *from, long at,               \
                          long tap_step, const E *const *by, long plane, long lines, long pixels);  \
+    /* y[i * n + c], i < pixels, c < n <= vl / 2, = the sum over t < taps of                       \
+     * rows[(i + left - t) * step + t * n + c], as far as these are of the `count` rows; a step is   \
+     * one vector or two. NULL: nothing better than plain loops. */                                \
+    void (*overlap)(E *y, long pixels, long n, const E *rows, long step, long count, long left,    \
+                    long taps);                                                                    \
     /* planes[c * plane + i] = x[i * channels + c] */                                              \
     void (*planes)(E *planes, long plane, const E *x, long pixels, long channels);                 \
     /* One channel a group. y[i * y_step + c], i < pixels, c < channels, = the sum over r < rows,  \

@@ -115,6 +115,20 @@ static void measure(mt_context *cx, mt_isa isa, const layer *l, mt_probe_result 
     printf("%-18s | %9.1f us\n", text, times[REPEATS / 2] * 1e6); \
   } while (0)
 
+/* VGG-16's pooling of one image. */
+static void vgg_pools(mt_context *cx, mt_isa isa) {
+  max_call pool = FUNCTION(max_call, "mt_max_window_f32", isa);
+  for (long size = 224, c = 64; size >= 14; size /= 2, c = c < 512 ? 2 * c : c) {
+    const long w[] = {1, size, size, c, size / 2, size / 2, 2, 2, 2, 2, 0, 0, 1, 1};
+    float *x = reals_f32(size * size * c), *y = reals_f32(size * size * c / 4);
+    int *chosen = elements(size * size * c / 4, 4);
+    char text[32];
+    snprintf(text, sizeof text, "pool %ldx%ld", size, c);
+    TIME(text, pool(cx, w, x, y, chosen));
+    free(x), free(y), free(chosen);
+  }
+}
+
 /* LeNet-5's pooling at batch 64. */
 static void pools(mt_context *cx, mt_isa isa) {
   const long w1[] = {64, 28, 28, 6, 14, 14, 2, 2, 2, 2, 0, 0, 1, 1};
@@ -161,7 +175,7 @@ int main(int argc, char **argv) {
     current = layers[i].set;
     measure(cx, isa, &layers[i], limit, sums);
   }
-  if (strcmp(set, "pools") == 0 || strcmp(set, "all") == 0) pools(cx, isa);
+  if (strcmp(set, "pools") == 0 || strcmp(set, "all") == 0) pools(cx, isa), vgg_pools(cx, isa);
   mt_context_leave(cx);
   mt_context_destroy(cx);
   return 0;
