@@ -92,12 +92,23 @@ import Testing
           #expect(
             OperationExportTests.difference(have.doubles, want.doubles) < tolerance, "\(label)")
         }
+        guard OperationExportTests.isCompared(sample) else { continue }
         try runtime.add(label, export, given, try NDArray(expected[0]), tolerance: 1e-4)
       }
     }
     let others = missing.subtracting(OperationExportTests.withoutForm)
     #expect(others.isEmpty, "\(others)")
     if let complaints = try runtime.run() { #expect(complaints.isEmpty, "\(complaints)") }
+  }
+
+  /// Whether ONNX Runtime says the same: it has no integer divided by zero, wraps floats that an integer
+  /// cannot hold, and Python's arrays have no bfloat16.
+  private static func isCompared(_ sample: OpSample) -> Bool {
+    switch sample.op {
+    case is Divide, is Remainder: sample.operands[0].dtype.isFloatingPoint
+    case let op as Convert: op.dtype == .float64 || op.dtype == .float32
+    default: sample.operands.allSatisfy { $0.dtype != .bfloat16 }
+    }
   }
 
   /// The largest difference, relative to the largest magnitude; what is not finite has to be equal.

@@ -65,6 +65,9 @@ extension GraphExporter {
     case is MartletOps.StopGradient: define(result, as: node.operands[0])
     case let op as MartletOps.Reshape: define(result, try reshaped(node.operands[0], to: op.shape))
     case let op as MartletOps.Transpose: try exportTranspose(node, op)
+    // ONNX Runtime slices no scalars.
+    case let op as MartletOps.Slice where op.start.isEmpty: define(result, as: node.operands[0])
+    case let op as MartletOps.Reverse where op.axes.isEmpty: define(result, as: node.operands[0])
     case let op as MartletOps.Slice:
       let axes = Array(op.start.indices)
       define(
