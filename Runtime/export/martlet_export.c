@@ -96,6 +96,7 @@
 #undef E
 #undef V
 #undef M
+#undef SUFFIX
 
 #if defined(MT_EXPORT_INTEGER)
 #define MT_INTEGER_NAME export

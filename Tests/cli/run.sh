@@ -137,6 +137,67 @@ run 1 "no such weight" "$tool" train --model "$work/lenet5.onnx" --data mnist5k 
   && says "no such weight" "no weight has such a name"
 run 1 "data of another shape" "$tool" train --model "$work/lenet5.onnx" --data iris \
   && says "data of another shape" "the data gives 4"
+# Integer inference: measured, used, written as C; of ONNX over samples of one's own.
+# samples FILE DTYPE N: images of 28 by 28, half zeros and half ones.
+samples() {
+  local text
+  text=$(printf "{'descr': '%s', 'fortran_order': False, 'shape': (%d, 28, 28, 1), }" "$2" "$3")
+  { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$text"
+    for ((i = 0; i < 392 * $3; ++i)); do printf '\0\0\0\0\0\0\200\077'; done; } >"$1"
+}
+samples "$work/two.npy" '<f4' 2
+samples "$work/odd.npy" '<i4' 2
+run 0 "quantize" "$tool" quantize "$work/lenet5" --batches 1 --samples 64 \
+  && prints "quantize" '^accuracy  f32 [0-9.]+ %, int8 [0-9.]+ %, drop -?[0-9.]+ % on 1,000' \
+  && prints "quantize" '^weights .* 3\.[0-9]+ times as small' && last "quantize" 'batch 1: f32 .* times as fast'
+run 64 "quantize without batches" "$tool" quantize "$work/lenet5" --batches 0
+run 1 "quantize a name" "$tool" quantize lenet5 && says "quantize a name" "expected a directory"
+run 0 "predict by int8" "$tool" predict "$work/lenet5" --index 7 --quantize int8 && prints "predict by int8" '^class: '
+run 1 "predict by int8 with ONNX" "$tool" predict "$work/tuned.onnx" --index 7 --quantize int8 \
+  && says "predict by int8 with ONNX" "--quantize is for classifiers"
+run 0 "integer C" "$tool" compile "$work/lenet5" -o "$work/q" --quantize int8 \
+  && grep -q mt_integer_conv2d "$work/q/lenet5.c" && pass || fail "no integer product in C"
+run 0 "integer C of ONNX" "$tool" compile "$work/lenet5.onnx" -o "$work/qo" --dim batch=2 --quantize int8 \
+  --calibrate "$work/two.npy" && grep -q mt_integer_conv2d "$work/qo/lenet5.c" && pass || fail "no integer product of ONNX"
+run 1 "ONNX without samples" "$tool" compile "$work/lenet5.onnx" -o "$work/qo" --dim batch=2 --quantize int8 \
+  && says "ONNX without samples" "--calibrate FILE.npy"
+run 1 "samples of integers" "$tool" compile "$work/lenet5.onnx" -o "$work/qo" --dim batch=2 --quantize int8 \
+  --calibrate "$work/odd.npy" && says "samples of integers" "not of f32[2,28,28,1]"
+run 1 "too few samples" "$tool" compile "$work/lenet5.onnx" -o "$work/qo" --dim batch=3 --quantize int8 \
+  --calibrate "$work/two.npy" && says "too few samples" "fewer than one batch of 3"
+run 1 "no samples" "$tool" compile "$work/lenet5" -o "$work/qo" --quantize int8 --calibrate "$work/none.npy"
+run 64 "samples for nothing" "$tool" compile "$work/lenet5" -o "$work/qo" --calibrate "$work/two.npy"
+run 64 "integers that train" "$tool" compile "$work/lenet5" -o "$work/qo" --quantize int8 --train
+
+# A recipe's model as C takes and gives numbers in their own units, those of `predict`.
+run 0 "a regression" "$tool" train diabetes-linear --output "$work/diabetes"
+run 0 "a regression as C" "$tool" compile "$work/diabetes" -o "$work/d" --prefix d
+grep -q 'int d_run(d_context \*ctx, const float \*input, float \*values)' "$work/d/d.h" && pass || fail "no values in d.h"
+printf 'age,sex,bmi,bp,s1,s2,s3,s4,s5,s6\n59,2,32.1,101,157,93.2,38,4,4.8598,87\n' >"$work/row.csv"
+run 0 "a regression's row" "$tool" predict "$work/diabetes" "$work/row.csv"
+if command -v cc >/dev/null; then
+  cat >"$work/d/main.c" <<'END'
+#include <stdio.h>
+#include "d.h"
+_Alignas(64) static char arena[D_ARENA_BYTES];
+int main(void) {
+  d_context model;
+  const float row[D_INPUT_COUNT] = {59, 2, 32.1f, 101, 157, 93.2f, 38, 4, 4.8598f, 87};
+  float value[D_VALUES_COUNT];
+  const int status = d_init(&model, arena, sizeof arena);
+  if (status != 0 || d_run(&model, row, value) != 0) return 1;
+  printf("%.1f\n", value[0]);
+  return 0;
+}
+END
+  value=$(tail -n 1 "$work/out" | grep -oE '[0-9]+\.[0-9]' | head -n 1)
+  run 0 "the regression's C" cc -I"$work/d" "$work/d/main.c" "$work/d/d.c" "$work/d/d_weights.c" \
+    "$work/d/martlet_runtime.c" -lm -o "$work/d/app"
+  run 0 "the regression's app" "$work/d/app" && prints "the regression's app" "^${value:-none}"
+fi
+run 0 "a regression that trains as C" "$tool" compile "$work/diabetes" --train -o "$work/dt" --prefix d
+grep -q 'd_train_step(d_context \*ctx, const float \*input, const float \*targets' "$work/dt/d.h" && pass \
+  || fail "no targets in d.h"
 run 0 "names of weights" "$tool" summary "$work/lenet5.onnx" && prints "names of weights" '^convolution1.weight'
 run 64 "no such head" "$tool" train --model "$work/lenet5.onnx" --data mnist5k --head none
 run 64 "no data" "$tool" train --model "$work/lenet5.onnx" && says "no data" "--data is missing"
