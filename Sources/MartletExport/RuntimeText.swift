@@ -168,7 +168,8 @@ struct RuntimeText {
 
 
       """
-    for name in (singles + ["mt_context_enter", "mt_context_leave"]).sorted() + internals {
+    let own = Set(singles + ["mt_context_enter", "mt_context_leave"] + internals)
+    for name in own.sorted() {
       text += "#define \(name) MT_OWN(\(name))\n"
     }
     text += "#if !defined(MARTLET_RUNTIME_SOURCE)\n"
@@ -180,10 +181,11 @@ struct RuntimeText {
     return text + "#endif\n\n#endif\n"
   }
 
-  /// Functions of the runtime that are not in its table and have external linkage.
+  /// Functions of the runtime with external linkage that the runtime itself calls, whether or not the program does.
   private static let internals: [String] = {
     var names = ["mt_part_scratch", "mt_part_workspace", "mt_shared_workspace", "mt_parts_for"]
-    names += ["mt_run_parts", "mt_winograd_tile", "mt_winograd_run", "mt_integer_run"]
+    names += ["mt_run_parts", "mt_parallel", "mt_parallel_segments"]
+    names += ["mt_winograd_tile", "mt_winograd_run", "mt_integer_run"]
     for suffix in ["f32", "f64"] {
       names += [
         "mt_gemm_run_\(suffix)", "mt_gemm_packed_run_\(suffix)",

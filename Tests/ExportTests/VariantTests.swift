@@ -61,6 +61,19 @@ import Testing
     #expect(got == expected)
   }
 
+  /// Kernels of two precisions share parts of the runtime that the program itself does not call.
+  @Test func twoPrecisionsLinkWithEveryInstructionSet() throws {
+    guard let compiler = Compiler.found.first else { return }
+    let x = try array([5, 40])
+    let function = try compile(TensorSpec([5, 40], name: "x")) { x in
+      x.max(axes: [1]) + x.converted(to: .float64).max(axes: [1]).converted(to: .float32)
+    }
+    let exported = try Exported("rows", run: function.program, inputs: [x])
+    let got = try exported.run(compiler.rawValue, "-O0 -DMARTLET_DISPATCH")
+    let expected = try function.run([x])[0].withUnsafeBytes { Array($0) }
+    #expect(got == expected)
+  }
+
   @Test func valgrindFindsNothing() throws {
     guard shell("command -v valgrind > /dev/null") == 0, let compiler = Compiler.found.first else {
       print("skipped: valgrind (needs valgrind and a C compiler)")
