@@ -129,7 +129,13 @@ extension Array {
   // `pending[i, default: []].append(x)` for an array of optional lists.
   fileprivate subscript<T>(index: Int, default fallback: [T]) -> [T] where Element == [T]? {
     get { self[index] ?? fallback }
-    set { self[index] = newValue }
+    // In place: a weight that a thousand steps use has a thousand terms.
+    _modify {
+      var list = self[index] ?? fallback
+      self[index] = nil
+      defer { self[index] = list }
+      yield &list
+    }
   }
 }
 
